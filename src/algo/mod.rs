@@ -1,0 +1,3 @@
+//! Algorithms: pure functions and small state machines, one file per idea.
+
+pub mod hash;

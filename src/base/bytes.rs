@@ -1,0 +1,1 @@
+//! Reading fixed-width fields from untrusted bytes, and writing them.

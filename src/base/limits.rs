@@ -1,0 +1,36 @@
+//! Every cap in the program, each with the reason for its number.
+
+/// Longest CONFIG accepted. Real ones are 360 to 660 bytes; a `.ptar` header allows 32 KiB.
+pub const CONFIG_BYTES_MAX: u64 = 32 * 1024;
+
+/// Largest state file read into memory. One blob costs about 90 bytes, so this is 45 million.
+pub const STATE_BYTES_MAX: u64 = 4 << 30;
+
+/// Largest lock file. Real ones are under 300 bytes.
+pub const LOCK_BYTES_MAX: u64 = 64 * 1024;
+
+/// Largest plaintext of one blob. The largest chunk a real store asks for is 8 MiB; tree nodes
+/// and snapshot headers are far below.
+pub const BLOB_BYTES_MAX: usize = 64 << 20;
+
+/// Stored form of a blob at most: sealing and framing add under 1 %.
+pub const STORED_BLOB_BYTES_MAX: usize = BLOB_BYTES_MAX + (1 << 20);
+
+/// Deepest B+tree followed. Order 50 reaches 50^12 keys long before this.
+pub const TREE_DEPTH_MAX: usize = 32;
+
+/// Deepest MessagePack nesting. Kloset's own reaches 6.
+pub const MSGPACK_DEPTH_MAX: usize = 24;
+
+/// Deepest directory followed on restore and check. Linux stops at PATH_MAX / 2 = 2048 in one path.
+pub const PATH_DEPTH_MAX: usize = 4096;
+
+/// Argon2id memory accepted from a CONFIG, in KiB: 4 GiB, sixteen times what Plakar writes.
+pub const KDF_MEMORY_KIB_MAX: u32 = 4 << 20;
+
+/// Blob area after which a packfile is closed, when CONFIG allows as much: as large as uploads
+/// stay cheap to retry, small enough that a few fit in memory at once.
+pub const PACKFILE_TARGET_BYTES: u64 = 16 << 20;
+
+/// Last padding of a packfile: a real Kloset reader asks for up to 4,095 bytes after any blob.
+pub const PACKFILE_TAIL_PADDING: usize = 4096;

@@ -1,0 +1,9 @@
+//! Values that every floor shares. No algorithm, no policy, no world.
+
+pub mod bytes;
+pub mod file;
+pub mod limits;
+pub mod mac;
+pub mod path;
+pub mod secret;
+pub mod stamp;

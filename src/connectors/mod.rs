@@ -1,0 +1,1 @@
+//! Directories and buckets as stores, sources and destinations.

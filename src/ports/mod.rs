@@ -1,0 +1,10 @@
+//! What the engine asks of the world: traits, and their contracts in words.
+
+pub mod cancel;
+pub mod clock;
+pub mod destination;
+pub mod dice;
+pub mod fault;
+pub mod monitor;
+pub mod source;
+pub mod store;

@@ -1,0 +1,84 @@
+//! Where a backup reads from.
+
+use crate::base::file::FileInfo;
+use crate::ports::fault::Fault;
+use std::io::Read;
+
+/// What a snapshot's header says of its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Connector: `fs`, `s3`.
+    pub kind: String,
+    /// Host name, or endpoint and bucket.
+    pub origin: String,
+    /// Absolute, clean path of the root inside the snapshot.
+    pub root: Vec<u8>,
+}
+
+/// One thing found by a walk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Absolute, clean.
+    pub path: Vec<u8>,
+    /// Facts at the time of the walk.
+    pub info: FileInfo,
+    /// Target of a symbolic link, verbatim.
+    pub symlink_target: Vec<u8>,
+    /// Names of extended attributes, sorted by bytes.
+    pub xattrs: Vec<Vec<u8>>,
+    /// Last change of the inode, in ns since 1970; `None` where the source has no such time.
+    pub changed_ns: Option<i64>,
+}
+
+/// What a walk tells.
+#[derive(Debug)]
+pub enum Found {
+    /// An entry.
+    Entry(Record),
+    /// Something that could not be looked at: recorded as an error of that path.
+    Unreadable {
+        /// Absolute, clean.
+        path: Vec<u8>,
+        /// One line.
+        reason: String,
+    },
+}
+
+/// What the walk does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Go on, into the entry when it is a directory.
+    Descend,
+    /// Go on, but leave out what is below this directory.
+    Skip,
+    /// End the walk now; it returns `Ok`.
+    Stop,
+}
+
+/// A tree of files. Shared by the threads of one backup.
+pub trait Source: Send + Sync {
+    /// Type, origin and root, known before the walk.
+    fn origin(&self) -> Origin;
+
+    /// Tells every entry to `visit`, on the calling thread: the ancestors of the root first, from
+    /// `/` down, then depth first, a directory before its content, each directory's subtree in
+    /// one piece, no path twice.
+    ///
+    /// # Errors
+    /// When the tree as a whole cannot be read (root gone, bucket missing, listing incomplete):
+    /// the backup fails and leaves no snapshot. A single unreadable entry is a
+    /// [`Found::Unreadable`] instead.
+    fn walk(&self, visit: &mut dyn FnMut(Found) -> Step) -> Result<(), Fault>;
+
+    /// The content of a regular file from its start to its end as of now.
+    ///
+    /// # Errors
+    /// Any; the entry is then recorded as an error.
+    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send>, Fault>;
+
+    /// The value of one extended attribute.
+    ///
+    /// # Errors
+    /// Any; recorded as an error of the entry.
+    fn xattr(&self, record: &Record, name: &[u8]) -> Result<Vec<u8>, Fault>;
+}

@@ -1,0 +1,3 @@
+//! The S3 client: sign, send, judge, wait, again.
+
+pub mod proto;
