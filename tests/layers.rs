@@ -188,3 +188,17 @@ fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &str)) {
         }
     }
 }
+
+#[test]
+fn the_awkward_tree_equals_itself_and_a_change_is_seen() {
+    let dir = std::env::temp_dir().join(format!("plakar-kit-{}", std::process::id()));
+    let bulk = crate::kit::trees::Bulk { large: 100_000, tiny: 60 };
+    crate::kit::trees::awkward(&dir.join("a"), bulk);
+    assert_eq!(crate::kit::trees::differences(&dir.join("a"), &dir.join("a")), Vec::<String>::new());
+    assert!(crate::kit::trees::count(&dir.join("a")) > 150);
+    crate::kit::trees::awkward(&dir.join("b"), bulk);
+    fs::write(dir.join("b/plain.txt"), b"0123456789").unwrap();
+    let seen = crate::kit::trees::differences(&dir.join("a"), &dir.join("b"));
+    assert!(seen.iter().any(|line| line.starts_with("\"plain.txt\": content differs")), "{seen:?}");
+    fs::remove_dir_all(&dir).unwrap();
+}

@@ -1,4 +1,4 @@
-//! One test program, one module per promise. What needs a MinIO server is in `minio*`; what needs
-//! the reference stores beside the checkout is in `fixtures`.
+//! One test program, one module per promise. Names that begin with `minio` need a MinIO server.
 
+mod kit;
 mod layers;

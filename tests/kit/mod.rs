@@ -1,0 +1,5 @@
+//! What tests share.
+#![allow(dead_code, reason = "each test uses its part of the kit")]
+
+pub mod skip;
+pub mod trees;
