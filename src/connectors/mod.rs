@@ -1,1 +1,3 @@
 //! Directories and buckets as stores, sources and destinations.
+
+pub mod location;

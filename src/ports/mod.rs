@@ -6,5 +6,6 @@ pub mod destination;
 pub mod dice;
 pub mod fault;
 pub mod monitor;
+pub mod names;
 pub mod source;
 pub mod store;
