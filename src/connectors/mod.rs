@@ -1,3 +1,6 @@
 //! Directories and buckets as stores, sources and destinations.
 
+pub mod context;
+pub mod fs_store;
+pub mod ignore;
 pub mod location;

@@ -60,7 +60,12 @@ impl Fault {
             Io::Interrupted => FaultKind::Cancelled,
             _ => FaultKind::Broken,
         };
-        Fault::new(kind, format!("{what}: {error}"))
+        // "No such file or directory (os error 2)" becomes the sentence part our messages use.
+        let text = error.to_string();
+        let text = text.split(" (os error").next().unwrap_or(&text);
+        let mut rest = text.chars();
+        let first = rest.next().map(|c| c.to_ascii_lowercase());
+        Fault::new(kind, format!("{what}: {}{}", first.map(String::from).unwrap_or_default(), rest.as_str()))
     }
 }
 
