@@ -4,3 +4,4 @@ pub mod context;
 pub mod fs_store;
 pub mod ignore;
 pub mod location;
+pub mod ptar;

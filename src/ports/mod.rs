@@ -1,5 +1,6 @@
 //! What the engine asks of the world: traits, and their contracts in words.
 
+pub mod archive;
 pub mod cancel;
 pub mod clock;
 pub mod destination;
