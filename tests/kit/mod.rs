@@ -1,5 +1,6 @@
 //! What tests share.
 #![allow(dead_code, reason = "each test uses its part of the kit")]
 
+pub mod command;
 pub mod skip;
 pub mod trees;

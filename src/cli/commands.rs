@@ -1,0 +1,206 @@
+//! The one table of commands: dispatch, usage, `help` and completion all read it.
+
+use crate::cli::args::{self, Opt, Parsed, Takes};
+use crate::cli::cmd::{entries, gone, help, pkg};
+use crate::cli::exit::Failure;
+use crate::cli::session::Session;
+use std::ffi::OsString;
+
+/// Runs a command: its exit code, or why it has none to be proud of.
+pub type Run = fn(&mut Session, &Command, Parsed) -> Result<u8, Failure>;
+
+/// One row.
+pub struct Command {
+    /// First word.
+    pub word: &'static str,
+    /// Second word; empty for a command of one word.
+    pub action: &'static str,
+    /// What may follow, for the usage.
+    pub synopsis: &'static str,
+    /// What it does: one line.
+    pub about: &'static str,
+    /// Its options.
+    pub options: &'static [&'static [Opt]],
+    /// Whether `at STORE` makes sense with it.
+    pub at: At,
+    /// What it does: the code.
+    pub run: Run,
+}
+
+/// Whether a command works on a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// It does.
+    Store,
+    /// It does not, and `at` is refused.
+    Nothing,
+}
+
+impl Command {
+    /// `ls`, `store add`.
+    pub fn name(&self) -> String {
+        match self.action {
+            "" => self.word.to_owned(),
+            action => format!("{} {action}", self.word),
+        }
+    }
+
+    /// Usage line and options.
+    pub fn usage(&self) -> String {
+        let options = args::describe(self.options);
+        let mut text = format!("Usage: {}", self.name());
+        for part in [if options.is_empty() { "" } else { "[OPTIONS]" }, self.synopsis] {
+            if !part.is_empty() {
+                text += &format!(" {part}");
+            }
+        }
+        text.push('\n');
+        if !options.is_empty() {
+            text += &format!("\nOPTIONS:\n{options}");
+        }
+        text
+    }
+}
+
+/// Every row.
+pub fn all() -> impl Iterator<Item = &'static Command> {
+    [&STORE[..], &SOURCE, &DESTINATION, PKG, OTHERS, gone::COMMANDS].into_iter().flatten()
+}
+
+/// The row that `words` begin with, and the words behind it. Two words win over one.
+pub fn find(words: &[OsString]) -> Option<(&'static Command, &[OsString])> {
+    let first = words.first()?;
+    let second = words.get(1);
+    let two = all().find(|row| {
+        first == row.word && !row.action.is_empty() && second.is_some_and(|word| word == row.action)
+    });
+    let (row, used) = match two {
+        Some(row) => (row, 2),
+        None => (all().find(|row| first == row.word && row.action.is_empty())?, 1),
+    };
+    Some((row, words.get(used..).unwrap_or_default()))
+}
+
+/// The list below the usage of the program: a command a line, its second words behind it.
+pub fn list() -> String {
+    let mut words: Vec<&str> = all().map(|row| row.word).collect();
+    words.sort_unstable();
+    words.dedup();
+    let mut text = String::new();
+    for word in words {
+        let mut actions: Vec<&str> =
+            all().filter(|row| row.word == word && !row.action.is_empty()).map(|row| row.action).collect();
+        actions.sort_unstable();
+        match actions.as_slice() {
+            [] => text += &format!("  {word}\n"),
+            actions => text += &format!("  {word} [{}]\n", actions.join(" | ")),
+        }
+    }
+    text
+}
+
+static STORE: [Command; entries::COUNT] = entries::commands("store");
+static SOURCE: [Command; entries::COUNT] = entries::commands("source");
+static DESTINATION: [Command; entries::COUNT] = entries::commands("destination");
+
+static PKG: &[Command] = &[
+    Command {
+        word: "pkg",
+        action: "add",
+        synopsis: "NAME...",
+        about: "Confirms that a connector is part of this program.",
+        options: &[],
+        at: At::Nothing,
+        run: pkg::add,
+    },
+    Command {
+        word: "pkg",
+        action: "list",
+        synopsis: "",
+        about: "Lists the connectors that are part of this program.",
+        options: &[pkg::LIST],
+        at: At::Nothing,
+        run: pkg::list,
+    },
+    Command {
+        word: "pkg",
+        action: "show",
+        synopsis: "",
+        about: "The same as pkg list.",
+        options: &[pkg::LIST],
+        at: At::Nothing,
+        run: pkg::list,
+    },
+    Command {
+        word: "pkg",
+        action: "rm",
+        synopsis: "NAME...",
+        about: "Says why a built-in connector cannot be removed.",
+        options: &[],
+        at: At::Nothing,
+        run: pkg::rm,
+    },
+    Command {
+        word: "pkg",
+        action: "",
+        synopsis: "[add | list | rm | show]",
+        about: "Tells which connectors there are.",
+        options: &[],
+        at: At::Nothing,
+        run: pkg::none,
+    },
+];
+
+static OTHERS: &[Command] = &[
+    Command {
+        word: "help",
+        action: "",
+        synopsis: "[COMMAND [SUBCOMMAND]]",
+        about: "Explains a command.",
+        options: &[&[Opt::new("style", Takes::Text("string"), "accepted: help is plain text")]],
+        at: At::Nothing,
+        run: help::help,
+    },
+    Command {
+        word: "version",
+        action: "",
+        synopsis: "",
+        about: "Prints the versions of this program and of the format it writes.",
+        options: &[],
+        at: At::Nothing,
+        run: help::version,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_words_win_over_one() {
+        let words: Vec<OsString> = ["store", "add", "x"].map(OsString::from).to_vec();
+        let (row, rest) = find(&words).unwrap();
+        assert_eq!((row.name().as_str(), rest), ("store add", &words[2..]));
+        let words: Vec<OsString> = ["store", "nope"].map(OsString::from).to_vec();
+        let (row, rest) = find(&words).unwrap();
+        assert_eq!((row.name().as_str(), rest), ("store", &words[1..]));
+        assert!(find(&["nope".into()]).is_none());
+    }
+
+    #[test]
+    fn the_table_is_complete_and_unambiguous() {
+        let mut names: Vec<String> = all().map(Command::name).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "a name appears twice");
+        for row in all() {
+            assert!(row.about.ends_with('.'), "{}", row.name());
+            let mut options: Vec<&str> = row.options.iter().copied().flatten().map(|opt| opt.name).collect();
+            let count = options.len();
+            options.sort_unstable();
+            options.dedup();
+            assert_eq!(options.len(), count, "{}: an option appears twice", row.name());
+        }
+    }
+}

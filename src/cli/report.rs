@@ -1,0 +1,186 @@
+//! What long work says while it runs: one line per item, and a progress line on a terminal.
+
+use crate::cli::human;
+use crate::cli::output::Output;
+use crate::ports::monitor::{Event, Monitor, Outcome};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between two looks at the counters; also how long a line waits to be written at most.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How item lines are worded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wording {
+    /// `8cbb1a3f: OK ✓ /etc/hosts`.
+    Backup,
+    /// `info: 8cbb1a3f: OK ✓ /etc/hosts`, failures as `warn:`.
+    Restore,
+    /// `info: 8cbb1a3f: ✓ /etc/hosts`, failures as `warn:`.
+    Check,
+}
+
+/// Which lines are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// Items that are done.
+    pub done: bool,
+    /// Items that failed.
+    pub failed: bool,
+}
+
+/// Listens to the engine on behalf of a person.
+pub struct Report {
+    out: Arc<Output>,
+    wording: Wording,
+    lines: Lines,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    planned_bytes: AtomicU64,
+    planned_items: AtomicU64,
+    processed: AtomicU64,
+    stored: AtomicU64,
+    items: AtomicU64,
+    failed: AtomicU64,
+    dirty: AtomicBool,
+}
+
+impl Report {
+    /// A listener for one command.
+    pub fn new(out: Arc<Output>, wording: Wording, lines: Lines) -> Arc<Report> {
+        Arc::new(Report { out, wording, lines, counts: Arc::default() })
+    }
+
+    /// Items that failed so far.
+    pub fn failed(&self) -> u64 {
+        self.counts.failed.load(Ordering::Relaxed)
+    }
+
+    /// Starts the thread that writes lines and draws progress until the guard is dropped.
+    /// `interrupted` is asked at each tick, and its first yes is told.
+    pub fn run(&self, interrupted: impl Fn() -> bool + Send + 'static) -> Running {
+        self.out.start_progress();
+        let (out, counts) = (Arc::clone(&self.out), Arc::clone(&self.counts));
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
+            let mut told = false;
+            let (lock, bell) = &*stopped;
+            let mut ended = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*ended {
+                ended = bell.wait_timeout(ended, TICK).unwrap_or_else(PoisonError::into_inner).0;
+                if !told && interrupted() {
+                    told = true;
+                    out.error_line("plakar: Interrupting, it might take a while...");
+                }
+                if counts.dirty.swap(false, Ordering::Relaxed) {
+                    out.flush();
+                }
+                counts.draw(&out);
+            }
+        });
+        // Without the thread the lines still come, only later, and no progress is drawn.
+        Running { out: Arc::clone(&self.out), stop, thread: thread.ok() }
+    }
+
+    fn item(&self, snapshot: &str, path: &[u8], outcome: Outcome<'_>) {
+        let (mark, shown) = match (self.wording, outcome) {
+            (Wording::Check, Outcome::Done) => ("✓", self.lines.done),
+            (Wording::Check, Outcome::Failed(_)) => ("✘", self.lines.failed),
+            (_, Outcome::Done) => ("OK ✓", self.lines.done),
+            (_, Outcome::Failed(_)) => ("KO ✘", self.lines.failed),
+        };
+        if !shown {
+            return;
+        }
+        let level = match (self.wording, outcome) {
+            (Wording::Backup, _) => "",
+            (_, Outcome::Done) => "info: ",
+            (_, Outcome::Failed(_)) => "warn: ",
+        };
+        match outcome {
+            Outcome::Done => {
+                let mut line = format!("{level}{snapshot}: {mark} ").into_bytes();
+                line.extend_from_slice(path);
+                self.out.line(line);
+            }
+            Outcome::Failed(why) => {
+                let path = String::from_utf8_lossy(path);
+                self.out.error_line(format!("{level}{snapshot}: {mark} {path}: {why}"));
+            }
+        }
+    }
+}
+
+impl Monitor for Report {
+    fn tell(&self, event: Event<'_>) {
+        let counts = &self.counts;
+        match event {
+            Event::Planned { items, bytes } => {
+                counts.planned_items.store(items, Ordering::Relaxed);
+                counts.planned_bytes.store(bytes, Ordering::Relaxed);
+            }
+            Event::Item { snapshot, path, outcome, .. } => {
+                counts.items.fetch_add(1, Ordering::Relaxed);
+                if let Outcome::Failed(_) = outcome {
+                    counts.failed.fetch_add(1, Ordering::Relaxed);
+                }
+                self.item(&snapshot.short(), path, outcome);
+                counts.dirty.store(true, Ordering::Relaxed);
+            }
+            Event::Processed { bytes } => {
+                counts.processed.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Event::Stored { bytes } => {
+                counts.stored.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Event::Warning(text) => self.out.error_line(format!("warn: {text}")),
+        }
+    }
+}
+
+impl Counts {
+    fn draw(&self, out: &Output) {
+        if !out.progress {
+            return;
+        }
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let mut message = match get(&self.planned_items) {
+            0 => format!("{} files", get(&self.items)),
+            planned => format!("{}/{planned} files", get(&self.items)),
+        };
+        if get(&self.stored) > 0 {
+            message += &format!(", {} stored", human::bytes(get(&self.stored)));
+        }
+        if get(&self.failed) > 0 {
+            message += &format!(", {} failed", get(&self.failed));
+        }
+        let total = Some(get(&self.planned_bytes)).filter(|total| *total > 0);
+        out.show_progress(get(&self.processed), total, message);
+    }
+}
+
+/// Ends the progress thread when dropped, with everything written.
+pub struct Running {
+    out: Arc<Output>,
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let (lock, bell) = &*self.stop;
+        *lock.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        bell.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It ends by itself; its panic would have been printed already.
+            let _ = thread.join();
+        }
+        self.out.end_progress();
+    }
+}

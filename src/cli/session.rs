@@ -1,0 +1,216 @@
+//! What every command is given: settings, streams, the world, and the store it was told to use.
+
+use crate::base::secret::Secret;
+use crate::cli::exit::Failure;
+use crate::cli::globals::Globals;
+use crate::cli::output::Output;
+use crate::cli::passphrase;
+use crate::cli::settings::{Options, Role, Settings};
+use crate::ports::cancel::Cancel;
+use crate::ports::clock::Clock;
+use crate::ports::dice::Dice;
+use crate::world::clock::SystemClock;
+use crate::world::dice::SystemDice;
+use crate::world::signal;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A store, source or destination as the user named it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The word as typed, for messages: `@minio_dst`, `/srv/out`.
+    pub word: String,
+    /// The location, unparsed.
+    pub location: OsString,
+    /// Options of the entry, `location` and passphrases taken out.
+    pub options: Options,
+    /// A passphrase that needs no asking; stores only.
+    pub passphrase: Option<Secret>,
+}
+
+/// One run of the program.
+pub struct Session {
+    /// Words before the command.
+    pub globals: Globals,
+    /// The named stores, sources and destinations.
+    pub settings: Settings,
+    /// Both streams.
+    pub out: Arc<Output>,
+    /// Raised by Ctrl-C, once [`Session::interruptible`] was called.
+    pub cancel: Cancel,
+    /// The machine's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The machine's dice.
+    pub dice: Arc<dyn Dice>,
+    flag: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Loads the settings.
+    ///
+    /// # Errors
+    /// When a file of them cannot be read, or there is no directory for them.
+    pub fn new(globals: Globals, out: Arc<Output>) -> Result<Session, Failure> {
+        let dir = match &globals.config {
+            Some(dir) => dir.clone(),
+            None => directory("XDG_CONFIG_HOME", ".config")
+                .ok_or_else(|| Failure::new("could not get config directory: $HOME is not defined"))?,
+        };
+        let settings = Settings::load(&dir, &mut |line| out.error_line(format!("warn: {line}")))
+            .map_err(|error| Failure::new(format!("could not load configuration: {error}")))?;
+        let flag = Arc::new(AtomicBool::new(false));
+        let cancel = Cancel::from_flag(Arc::clone(&flag));
+        Ok(Session {
+            globals,
+            settings,
+            out,
+            clock: Arc::new(SystemClock::new(cancel.clone())),
+            dice: Arc::new(SystemDice),
+            cancel,
+            flag,
+        })
+    }
+
+    /// From now on Ctrl-C ends work cleanly; before, it ends the process, as at a prompt.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn interruptible(&self) -> Result<(), Failure> {
+        signal::raise_on_interrupt(&self.flag)
+            .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
+    }
+
+    /// An `info:` line, unless `-quiet`.
+    pub fn info(&self, line: &str) {
+        if !self.globals.quiet {
+            self.out.line(format!("info: {line}"));
+        }
+    }
+
+    /// The store of `at`, else of `PLAKAR_REPOSITORY`, else the default entry, else `~/.plakar`.
+    ///
+    /// # Errors
+    /// A name without an entry, a passphrase that cannot be had.
+    pub fn store(&self) -> Result<Place, Failure> {
+        let variable = std::env::var_os("PLAKAR_REPOSITORY").filter(|word| !word.is_empty());
+        let word = match self.globals.at.clone().or(variable) {
+            Some(word) => word,
+            None => match &self.settings.of(Role::Store).default {
+                Some(name) => OsString::from(format!("@{name}")),
+                None => {
+                    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+                    let home =
+                        home.ok_or_else(|| Failure::new("no store named, and $HOME is not defined"))?;
+                    let mut word = OsString::from("fs:");
+                    word.push(PathBuf::from(home).join(".plakar"));
+                    word
+                }
+            },
+        };
+        self.store_named(&word)
+    }
+
+    /// The store behind a word.
+    ///
+    /// # Errors
+    /// As [`Session::store`].
+    pub fn store_named(&self, word: &OsStr) -> Result<Place, Failure> {
+        let mut place = self.place(Role::Store, word)?;
+        place.passphrase = passphrase::supplied(self.globals.keyfile.as_deref(), &mut place.options)?;
+        Ok(place)
+    }
+
+    /// The entry behind `@name`, or the word itself as a location without options.
+    ///
+    /// # Errors
+    /// A name without an entry, an entry without a location.
+    pub fn place(&self, role: Role, word: &OsStr) -> Result<Place, Failure> {
+        let shown = word.to_string_lossy().into_owned();
+        let Some(name) = word.as_bytes().strip_prefix(b"@") else {
+            return Ok(Place {
+                word: shown,
+                location: word.to_owned(),
+                options: Options::new(),
+                passphrase: None,
+            });
+        };
+        let noun = match role {
+            Role::Store => "repository",
+            Role::Source => "importer",
+            Role::Destination => "exporter",
+        };
+        let named = &self.settings.of(role).named;
+        let entry = std::str::from_utf8(name).ok().and_then(|name| named.get(name));
+        let Some(mut options) = entry.cloned() else {
+            let failure = Failure::new(format!("could not resolve {noun}: {shown}"));
+            return Err(match nearest(&String::from_utf8_lossy(name), named.keys().map(String::as_str)) {
+                Some(near) => failure.and(format!("Did you mean @{near}?")),
+                None => failure,
+            });
+        };
+        let location = options.remove("location").filter(|location| !location.is_empty());
+        let Some(location) = location else {
+            return Err(Failure::new(match role {
+                Role::Store => format!("{noun} {shown} has no location"),
+                _ => format!("could not resolve {noun} location: {shown}"),
+            }));
+        };
+        Ok(Place { word: shown, location: location.into(), options, passphrase: None })
+    }
+
+    /// `$XDG_CACHE_HOME/plakar`, or `~/.cache/plakar`; `None` without a home.
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        directory("XDG_CACHE_HOME", ".cache")
+    }
+}
+
+fn directory(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = match set(variable) {
+        // A relative one is invalid by the XDG rules, and passed over.
+        Some(dir) if Path::new(&dir).is_absolute() => PathBuf::from(dir),
+        _ => PathBuf::from(set("HOME")?).join(below_home),
+    };
+    Some(base.join("plakar"))
+}
+
+/// The candidate that differs from `word` by at most two letters, the closest first.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Letters to insert, remove or change to make `a` of `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (n, from) in (1..).zip(a.chars()) {
+        let mut next = vec![n];
+        for ((old, right), to) in row.iter().zip(row.iter().skip(1)).zip(b.chars()) {
+            let left = next.last().copied().unwrap_or(n);
+            next.push((old + usize::from(from != to)).min(left + 1).min(right + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_recognised() {
+        let names = ["backup", "restore", "ls"];
+        for (word, near) in
+            [("bakcup", Some("backup")), ("retsore", Some("restore")), ("xyz", None), ("x", None)]
+        {
+            assert_eq!(nearest(word, names.into_iter()), near, "{word}");
+        }
+    }
+}
