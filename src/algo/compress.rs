@@ -1,0 +1,109 @@
+//! Compression of stored items: one LZ4 frame, gzip member or zstd frame each (FORMAT.md,
+//! "Compression"). Decompression never grows past the caller's limit.
+
+use std::fmt;
+use std::io::{Read, Write};
+
+mod lz4;
+
+/// The algorithm CONFIG names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// LZ4 frames, the default.
+    Lz4,
+    /// gzip.
+    Gzip,
+    /// zstd, since Plakar v1.1.4.
+    Zstd,
+}
+
+impl Method {
+    /// By its name in CONFIG.
+    pub fn from_name(name: &str) -> Option<Method> {
+        match name {
+            "LZ4" => Some(Method::Lz4),
+            "GZIP" => Some(Method::Gzip),
+            "ZSTD" => Some(Method::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// Compressed bytes that do not decompress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompressError(pub String);
+
+impl fmt::Display for CompressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Appends the compressed form of `plain` to `out`. With `incompressible`, LZ4 does not even try
+/// and stores the bytes as they are inside a valid frame.
+pub fn compress(method: Method, plain: &[u8], incompressible: bool, out: &mut Vec<u8>) {
+    match method {
+        Method::Lz4 => lz4::compress(plain, incompressible, out),
+        Method::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+            // Writing to a vector does not fail.
+            let _ = encoder.write_all(plain);
+            let _ = encoder.finish();
+        }
+        Method::Zstd => {
+            out.extend(ruzstd::encoding::compress_to_vec(plain, ruzstd::encoding::CompressionLevel::Fastest))
+        }
+    }
+}
+
+/// The plaintext.
+///
+/// # Errors
+/// Damaged bytes, or more than `limit` bytes of plaintext.
+pub fn decompress(method: Method, stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError> {
+    match method {
+        Method::Lz4 => lz4::decompress(stored, limit),
+        Method::Gzip => capped(flate2::read::GzDecoder::new(stored), limit, "gzip"),
+        // The reference stores empty input as no bytes at all.
+        Method::Zstd if stored.is_empty() => Ok(Vec::new()),
+        Method::Zstd => match ruzstd::decoding::StreamingDecoder::new(stored) {
+            Ok(decoder) => capped(decoder, limit, "zstd"),
+            Err(error) => Err(CompressError(format!("zstd: {error}"))),
+        },
+    }
+}
+
+fn capped(reader: impl Read, limit: usize, name: &str) -> Result<Vec<u8>, CompressError> {
+    let mut plain = Vec::new();
+    let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    reader.take(cap).read_to_end(&mut plain).map_err(|e| CompressError(format!("{name}: {e}")))?;
+    if plain.len() > limit {
+        return Err(CompressError(format!("{name}: more than {limit} bytes of plaintext")));
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_gives_back_what_it_got() {
+        for method in [Method::Lz4, Method::Gzip, Method::Zstd] {
+            for len in [0usize, 1, 12, 65536, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 9 << 20] {
+                let text: Vec<u8> = (0..len).map(|n| (n / 7 % 64) as u8).collect();
+                for incompressible in [false, true] {
+                    let mut stored = Vec::new();
+                    compress(method, &text, incompressible, &mut stored);
+                    assert_eq!(decompress(method, &stored, len).unwrap(), text, "{method:?} {len}");
+                    if len > 0 {
+                        assert!(
+                            decompress(method, &stored, len - 1).is_err(),
+                            "{method:?} {len} over the limit"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
