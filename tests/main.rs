@@ -1,5 +1,7 @@
 //! One test program, one module per promise. Names that begin with `minio` need a MinIO server.
 
 mod cli;
+mod fs_destination;
+mod fs_source;
 mod kit;
 mod layers;

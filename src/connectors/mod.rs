@@ -1,7 +1,13 @@
 //! Directories and buckets as stores, sources and destinations.
 
 pub mod context;
+mod fs_attributes;
+pub mod fs_destination;
+mod fs_facts;
+mod fs_handles;
+pub mod fs_source;
 pub mod fs_store;
+mod fs_walk;
 pub mod ignore;
 pub mod location;
 pub mod ptar;

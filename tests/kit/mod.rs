@@ -2,5 +2,6 @@
 #![allow(dead_code, reason = "each test uses its part of the kit")]
 
 pub mod command;
+pub mod connect;
 pub mod skip;
 pub mod trees;
