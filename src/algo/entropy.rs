@@ -8,7 +8,6 @@ use std::f64::consts::LN_2;
 /// summed in order of byte value, and the logarithm splits off the exponent first.
 pub fn entropy(data: &[u8]) -> f64 {
     let counts = histogram(data);
-    #[expect(clippy::cast_precision_loss, reason = "chunks are far below 2^52 bytes")]
     let total = data.len() as f64;
     counts.iter().filter(|&&count| count > 0).fold(0.0, |sum, &count| {
         let p = f64::from(count) / total;

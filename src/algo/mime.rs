@@ -69,7 +69,7 @@ pub fn sniff(content: &[u8]) -> &'static str {
 /// UTF-8 without control bytes that text does not have; a character cut by the look is forgiven.
 fn is_text(head: &[u8], cut: bool) -> bool {
     let control = |&byte: &u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
-    if head.iter().any(|byte| control(byte)) {
+    if head.iter().any(control) {
         return false;
     }
     match std::str::from_utf8(head) {

@@ -100,11 +100,6 @@ impl Writer {
     }
 
     /// Go's `int`: as few bytes as it takes.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "each arm's range fits its width"
-    )]
     pub fn int(&mut self, value: i64) {
         match value {
             0..=0x7f => self.0.push(value as u8),
@@ -333,10 +328,6 @@ impl<'a> Reader<'a> {
                 self.tag()?;
                 self.array_of().map(|bytes| f64::from(f32::from_be_bytes(bytes)))
             }
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "an integer where a float belongs is approximate anyway"
-            )]
             _ => self.integer().map(|value| value as f64),
         }
     }
@@ -367,7 +358,6 @@ impl<'a> Reader<'a> {
             0xd7 => {
                 self.timestamp_type()?;
                 let packed = u64::from_be_bytes(self.array_of()?);
-                #[expect(clippy::cast_possible_truncation, reason = "30 and 34 bits")]
                 let (nanos, secs) = ((packed >> 34) as u32, (packed & ((1 << 34) - 1)) as i64);
                 Stamp { secs, nanos }
             }
