@@ -34,3 +34,27 @@ pub const PACKFILE_TARGET_BYTES: u64 = 16 << 20;
 
 /// Last padding of a packfile: a real Kloset reader asks for up to 4,095 bytes after any blob.
 pub const PACKFILE_TAIL_PADDING: usize = 4096;
+
+/// Longest object key in S3, in bytes.
+pub const S3_KEY_BYTES_MAX: usize = 1024;
+
+/// Largest XML reply read. A listing page of 1000 keys of 1024 bytes, every byte escaped, is 4 MiB.
+pub const S3_XML_BYTES_MAX: u64 = 16 << 20;
+
+/// Deepest XML followed. S3's own replies reach 4.
+pub const S3_XML_DEPTH_MAX: usize = 16;
+
+/// Longest text of one XML element: an escaped key or an error's message is far below.
+pub const S3_XML_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Error bodies are read up to here: S3's are under 1 KiB, proxies' HTML pages a few.
+pub const S3_ERROR_BYTES_MAX: u64 = 64 * 1024;
+
+/// Largest object S3 takes.
+pub const S3_OBJECT_BYTES_MAX: u64 = 5 << 40;
+
+/// Largest body of one PUT or one part.
+pub const S3_PUT_BYTES_MAX: u64 = 5 << 30;
+
+/// Most parts of one upload.
+pub const S3_PARTS_MAX: u64 = 10_000;

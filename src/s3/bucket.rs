@@ -1,0 +1,321 @@
+//! The operations on one bucket.
+
+use crate::base::limits::{S3_PUT_BYTES_MAX, S3_XML_BYTES_MAX};
+use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::client::{Core, Payload, Refusal};
+use crate::s3::download::Reader;
+use crate::s3::http::Incoming;
+use crate::s3::proto::address::Key;
+use crate::s3::proto::fault::{Failure, Kind};
+use crate::s3::proto::list::{self, Progress};
+use crate::s3::proto::multipart::{self, Pending};
+use crate::s3::proto::object;
+use crate::s3::proto::request::Request;
+use crate::s3::upload;
+use std::io::Read;
+use std::sync::Arc;
+
+pub use crate::s3::proto::list::Listed;
+pub use crate::s3::proto::object::{ObjectInfo, PutOptions};
+
+/// A bucket of a [`crate::s3::client::Client`]. Cheap to clone; shared by threads.
+///
+/// Every fault names the operation, the bucket and the key, S3's code, the status, the request's
+/// id, and how often and how long it was tried.
+#[derive(Clone)]
+pub struct Bucket {
+    pub(super) core: Arc<Core>,
+    pub(super) name: String,
+}
+
+impl Bucket {
+    pub(super) fn new(core: Arc<Core>, name: &str) -> Bucket {
+        Bucket { core, name: name.to_owned() }
+    }
+
+    /// The bucket's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is there and may be used. Nothing else needs to ask first.
+    ///
+    /// # Errors
+    /// `Missing`, `Denied`, or any of the line.
+    pub fn head_bucket(&self) -> Result<(), Fault> {
+        Ok(self.core.run(&object::head_bucket(&self.name), &Payload::none(), &mut drain)?)
+    }
+
+    /// Creates it, in the configured region.
+    ///
+    /// # Errors
+    /// `Exists` when it belongs to someone else; one of our own is no error.
+    pub fn create_bucket(&self) -> Result<(), Fault> {
+        let (request, body) = object::create_bucket(&self.name, &self.core.region());
+        match self.core.run(&request, &Payload::new(&body), &mut drain) {
+            Err(refusal) if refusal.failure.code == "BucketAlreadyOwnedByYou" => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// Facts about an object.
+    ///
+    /// # Errors
+    /// `Missing`, also when the bucket is: HEAD's answer cannot tell.
+    pub fn head_object(&self, key: &[u8]) -> Result<ObjectInfo, Fault> {
+        Ok(self.info(&self.key(key)?)?)
+    }
+
+    pub(super) fn info(&self, key: &Key) -> Result<ObjectInfo, Refusal> {
+        self.core.run(&object::head(&self.name, key), &Payload::none(), &mut |mut answer: Incoming| {
+            // HEAD's answer promises the length of a body that does not come.
+            answer.read(&mut [0])?;
+            object::parse_head(&answer.head)
+        })
+    }
+
+    /// The whole object.
+    ///
+    /// # Errors
+    /// `Missing`; `Damaged` when it is longer than `limit` bytes.
+    pub fn get_object(&self, key: &[u8], limit: u64) -> Result<Vec<u8>, Fault> {
+        let key = self.key(key)?;
+        let request = object::get(&self.name, &key);
+        let mut etag = String::new();
+        let mut bytes = Vec::new();
+        let whole = self.core.run(&request, &Payload::none(), &mut |mut answer: Incoming| {
+            let length = object::whole_length(&answer.head, limit)?;
+            etag = answer.head.etag();
+            bytes.clear();
+            reserve(&mut bytes, length)?;
+            match answer.read_exactly(length, &mut bytes) {
+                // Not tried again from the start: the rest is asked for below.
+                Err(failure) if failure.progressed => Ok(length),
+                done => done.map(|()| length),
+            }
+        });
+        match whole {
+            Ok(length) if bytes.len() as u64 == length => Ok(bytes),
+            Ok(length) => {
+                self.fetch(&key, 0, length, some(&etag), &mut bytes)?;
+                Ok(bytes)
+            }
+            Err(refusal) if refusal.failure.code == "TooLong" => {
+                Err(Fault { kind: FaultKind::Damaged, ..Fault::from(refusal) })
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Exactly `length` bytes from `offset`, of the object with the entity tag `if_match` if one is
+    /// given.
+    ///
+    /// # Errors
+    /// `Missing`; `Damaged` when the object ends before, or was replaced.
+    pub fn get_range(
+        &self,
+        key: &[u8],
+        offset: u64,
+        length: usize,
+        if_match: Option<&str>,
+    ) -> Result<Vec<u8>, Fault> {
+        let key = self.key(key)?;
+        let mut bytes = Vec::new();
+        self.fetch(&key, offset, length as u64, if_match, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Appends to `bytes`, which holds the first of them already, what is missing of `length` bytes
+    /// from `offset`; goes on where a connection broke, if the object is still the same.
+    fn fetch(
+        &self,
+        key: &Key,
+        offset: u64,
+        length: u64,
+        if_match: Option<&str>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        if length == 0 {
+            return Ok(());
+        }
+        let last = offset.checked_add(length - 1).ok_or_else(|| {
+            Fault::new(FaultKind::Damaged, format!("get object {}/{key}: a range past 2^64", self.name))
+        })?;
+        let etag = std::cell::RefCell::new(if_match.map(str::to_owned));
+        let held = std::cell::RefCell::new(bytes);
+        let make = &mut || {
+            let first = offset + held.borrow().len() as u64;
+            object::get_range(&self.name, key, first, last, etag.borrow().as_deref())
+        };
+        let take = &mut |mut answer: Incoming| {
+            let mut bytes = held.borrow_mut();
+            let first = offset + bytes.len() as u64;
+            object::check_range(&answer.head, first, last)?;
+            if etag.borrow().is_none() {
+                *etag.borrow_mut() = some(&answer.head.etag()).map(str::to_owned);
+            }
+            let missing = last - first + 1;
+            reserve(&mut bytes, missing)?;
+            answer.read_exactly(missing, &mut bytes)
+        };
+        Ok(self.core.perform(&Payload::none(), make, take)?)
+    }
+
+    /// The object from its start to `size`, read as it is consumed. A broken connection is made
+    /// again where it broke; an object replaced meanwhile is an error, never a mixture.
+    ///
+    /// Errors of the reader carry a [`Fault`] inside.
+    ///
+    /// # Errors
+    /// `Unsupported` for a key that cannot be: nothing is asked of the server before the first read.
+    pub fn get_reader(&self, key: &[u8], size: u64, etag: &str) -> Result<Box<dyn Read + Send>, Fault> {
+        Ok(Box::new(Reader::new(self.clone(), self.key(key)?, size, some(etag).map(str::to_owned))))
+    }
+
+    /// Stores the object in one request. It is there, whole, when this returns.
+    ///
+    /// # Errors
+    /// `Exists` when asked not to replace; an object of the same bytes that a lost answer left
+    /// behind is no error then.
+    pub fn put_object(&self, key: &[u8], body: &[u8], options: &PutOptions) -> Result<(), Fault> {
+        let key = self.key(key)?;
+        if body.len() as u64 > S3_PUT_BYTES_MAX {
+            return upload::run(self, &key, &mut { body }, Some(body.len() as u64), options);
+        }
+        self.put_whole(&key, body, options)
+    }
+
+    pub(super) fn put_whole(&self, key: &Key, body: &[u8], options: &PutOptions) -> Result<(), Fault> {
+        let request = object::put(&self.name, key, options);
+        match self.core.run(&request, &Payload::new(body), &mut drain) {
+            Err(refusal) if refusal.failure.kind == Kind::Exists && refusal.history.uncertain => {
+                // Perhaps it was our own earlier attempt, whose answer was lost.
+                match self.get_object(key.as_bytes(), body.len() as u64) {
+                    Ok(there) if there == body => Ok(()),
+                    _ => Err(refusal.into()),
+                }
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Stores what `body` gives: in one request when it is short, else in parts sent in parallel
+    /// from bounded memory. With `size` given, exactly so many bytes.
+    ///
+    /// # Errors
+    /// Any, `body`'s included. Nothing appears under the key then, and no parts stay behind as far
+    /// as the server could be told.
+    pub fn put_stream(
+        &self,
+        key: &[u8],
+        body: &mut dyn Read,
+        size: Option<u64>,
+        options: &PutOptions,
+    ) -> Result<(), Fault> {
+        upload::run(self, &self.key(key)?, body, size, options)
+    }
+
+    /// Removes the object; one that is gone already is no error. Works for a short while after an
+    /// interrupt.
+    ///
+    /// # Errors
+    /// `Missing` when the bucket is.
+    pub fn delete_object(&self, key: &[u8]) -> Result<(), Fault> {
+        let request = object::delete(&self.name, &self.key(key)?);
+        match self.core.run(&request, &Payload::none(), &mut drain) {
+            Err(refusal) if refusal.failure.kind == Kind::Missing => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// Tells every object whose key begins with `prefix` to `visit`, in ascending order; with a
+    /// delimiter, those without it in the rest of the key, and the prefixes that the others share.
+    ///
+    /// # Errors
+    /// When the server fails, or its pages do not prove that they are complete (`Damaged`); or the
+    /// first error of `visit`.
+    pub fn list_objects_v2(
+        &self,
+        prefix: &[u8],
+        delimiter: Option<&str>,
+        visit: &mut dyn FnMut(Listed) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut progress = Progress::default();
+        loop {
+            let request = list::request(&self.name, prefix, delimiter, progress.token());
+            let page = self.read_xml(&request, list::parse_page)?;
+            let over = progress
+                .accept(prefix, &page)
+                .map_err(|why| Fault::new(FaultKind::Damaged, format!("{request}: {why}")))?;
+            page.listed.into_iter().try_for_each(&mut *visit)?;
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Uploads of keys that begin with `prefix` which were neither completed nor aborted.
+    ///
+    /// # Errors
+    /// As [`Bucket::list_objects_v2`].
+    pub fn pending_uploads(&self, prefix: &[u8]) -> Result<Vec<Pending>, Fault> {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let request = multipart::list(&self.name, prefix, after.as_ref());
+            let page = self.read_xml(&request, multipart::parse_list)?;
+            found.extend(page.pending);
+            if page.next.is_some() && page.next == after {
+                return Err(Fault::new(FaultKind::Damaged, format!("{request}: the same markers twice")));
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// Gives up an upload and its parts; one that is gone already is no error.
+    ///
+    /// # Errors
+    /// Any of the line or the server.
+    pub fn abort_upload(&self, key: &[u8], upload: &str) -> Result<(), Fault> {
+        let request = multipart::abort(&self.name, &self.key(key)?, upload);
+        match self.core.run(&request, &Payload::none(), &mut drain) {
+            Err(refusal) if refusal.failure.kind == Kind::Missing => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// Reads a document; one that was cut on the line is asked for again.
+    fn read_xml<T>(&self, request: &Request, parse: fn(&[u8]) -> Result<T, String>) -> Result<T, Refusal> {
+        self.core.run(request, &Payload::none(), &mut |mut answer: Incoming| {
+            let body = answer.read_all(S3_XML_BYTES_MAX)?;
+            parse(&body).map_err(|why| Failure { kind: Kind::Damaged, ..Failure::strange(&answer.head, why) })
+        })
+    }
+
+    pub(super) fn key(&self, key: &[u8]) -> Result<Key, Fault> {
+        Key::new(key)
+            .map_err(|why| Fault::new(FaultKind::Unsupported, format!("bucket {}: {why}", self.name)))
+    }
+}
+
+/// Reads a short answer to its end, so that the connection can be used again.
+pub(super) fn drain(mut answer: Incoming) -> Result<(), Failure> {
+    answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX).map(|_| ())
+}
+
+fn some(etag: &str) -> Option<&str> {
+    (!etag.is_empty()).then_some(etag)
+}
+
+/// Room for what the caller asked for or allowed, or an error instead of an abort.
+fn reserve(bytes: &mut Vec<u8>, more: u64) -> Result<(), Failure> {
+    // One byte more lets the reader find the end without growing.
+    let room = usize::try_from(more).ok().and_then(|more| more.checked_add(1));
+    match room.map(|room| bytes.try_reserve_exact(room)) {
+        Some(Ok(())) => Ok(()),
+        _ => Err(Failure::new(Kind::Unsupported, format!("no memory for {more} bytes"))),
+    }
+}

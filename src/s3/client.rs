@@ -1,0 +1,457 @@
+//! One server, one set of credentials, and the loop that every request goes through.
+
+use crate::base::secret::Secret;
+use crate::ports::cancel::Cancel;
+use crate::ports::clock::Clock;
+use crate::ports::dice::Dice;
+use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::bucket::Bucket;
+use crate::s3::http::{Incoming, Outgoing, Settings, Wire, uri};
+use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
+use crate::s3::proto::date::amz_date;
+use crate::s3::proto::fault::{Failure, Kind, is_region};
+use crate::s3::proto::request::{Method, Request};
+use crate::s3::proto::retry::{History, Next, Outlook, decide};
+use crate::s3::proto::sign::{Signer, UNSIGNED_PAYLOAD, day_key, payload_hash, sign};
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How often the interrupt is looked at while requests are in flight.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Longest time for last words: removing a lock, aborting an upload.
+const LAST_WORDS_BUDGET: Duration = Duration::from_secs(10);
+
+/// Most attempts at them: an interrupted clock does not wait in between.
+const LAST_WORDS_ATTEMPTS: u32 = 3;
+
+/// Everything about the server and who asks.
+#[derive(Clone)]
+pub struct Config {
+    /// Host, port, TLS.
+    pub endpoint: Endpoint,
+    /// For signatures; `us-east-1` until the server says otherwise when `None`.
+    pub region: Option<String>,
+    /// The access key's name.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: Secret,
+    /// Of temporary credentials.
+    pub session_token: Option<Secret>,
+    /// Where the bucket's name stands.
+    pub addressing: Addressing,
+    /// Accept every certificate.
+    pub tls_insecure: bool,
+    /// Requests in flight at once: the number of threads that will use the client.
+    pub connections: usize,
+    /// Longest time spent on one request, retries and waits included.
+    pub retry_budget: Duration,
+    /// Longest time without a byte moving before a connection counts as broken.
+    pub stall: Duration,
+}
+
+impl Config {
+    /// With defaults for the rest: path or host by the endpoint, 16 connections, 5 minutes for one
+    /// request, 30 seconds of silence.
+    pub fn new(endpoint: Endpoint, access_key: impl Into<String>, secret_key: Secret) -> Config {
+        Config {
+            endpoint,
+            region: None,
+            access_key: access_key.into(),
+            secret_key,
+            session_token: None,
+            addressing: Addressing::Auto,
+            tls_insecure: false,
+            connections: 16,
+            retry_budget: Duration::from_secs(300),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Told what a person should know while a request is tried again.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A server. Cheap to clone; shared by threads.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) core: Arc<Core>,
+}
+
+impl Client {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// `Unsupported` for settings that no request could be signed with.
+    pub fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        dice: Arc<dyn Dice>,
+        cancel: Cancel,
+        notice: Notice,
+    ) -> Result<Client, Fault> {
+        let refuse = |why: &str| Err(Fault::new(FaultKind::Unsupported, why));
+        let plain = |c: char| c.is_ascii_graphic() && c != ',' && c != '/';
+        if config.access_key.is_empty() || !config.access_key.chars().all(plain) {
+            return refuse("access_key is empty or has characters that no access key has");
+        }
+        if config.secret_key.expose().is_empty() {
+            return refuse("secret_access_key is empty");
+        }
+        if config.region.as_deref().is_some_and(|region| !is_region(region)) {
+            return refuse("region is made of letters, digits, dots, dashes and underscores");
+        }
+        let wire = Arc::new(Wire::new(Settings {
+            insecure: config.tls_insecure,
+            connections: config.connections.max(1),
+            stall: config.stall,
+            direct: config.endpoint.is_loopback(),
+        }));
+        let region = config.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+        let watch = Watch::start(cancel.clone(), Arc::clone(&wire));
+        Ok(Client {
+            core: Arc::new(Core {
+                config,
+                clock,
+                dice,
+                cancel,
+                notice,
+                wire,
+                region: Mutex::new(region),
+                day_key: Mutex::new(None),
+                skew_secs: AtomicI64::new(0),
+                reached: AtomicBool::new(false),
+                _watch: watch,
+            }),
+        })
+    }
+
+    /// A bucket; nothing is asked of the server.
+    ///
+    /// # Errors
+    /// `Unsupported` when no bucket can have that name, or not at that place.
+    pub fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
+        let checked = check_bucket(name)
+            .and_then(|()| place(&self.core.config.endpoint, self.core.config.addressing, name, None));
+        match checked {
+            Ok(_) => Ok(Bucket::new(Arc::clone(&self.core), name)),
+            Err(why) => Err(Fault::new(FaultKind::Unsupported, why)),
+        }
+    }
+}
+
+/// Breaks the requests in flight when the user interrupts.
+struct Watch {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(cancel: Cancel, wire: Arc<Wire>) -> Watch {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let thread = thread::Builder::new().name("s3-interrupt".to_owned()).spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                if cancel.is_cancelled() {
+                    wire.shut_down();
+                    return;
+                }
+                thread::park_timeout(LOOK);
+            }
+        });
+        // Without the thread an interrupt waits for the stall limit: worse, but it works.
+        Watch { over, thread: thread.ok() }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // Its only way to fail is a panic, which it has none of.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A body in memory, hashed at most once however often it is sent.
+pub struct Payload<'a> {
+    bytes: Option<&'a [u8]>,
+    hash: OnceCell<String>,
+}
+
+impl<'a> Payload<'a> {
+    /// Of GET, HEAD and DELETE.
+    pub const fn none() -> Payload<'static> {
+        Payload { bytes: None, hash: OnceCell::new() }
+    }
+
+    /// Of PUT and POST.
+    pub const fn new(bytes: &'a [u8]) -> Payload<'a> {
+        Payload { bytes: Some(bytes), hash: OnceCell::new() }
+    }
+
+    fn hash(&self, tls: bool) -> &str {
+        match self.bytes {
+            // TLS protects the body better than a second hash would.
+            Some(bytes) if tls && !bytes.is_empty() => UNSIGNED_PAYLOAD,
+            bytes => self.hash.get_or_init(|| payload_hash(bytes.unwrap_or_default())),
+        }
+    }
+}
+
+/// The last failure of a request, with what led to it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What was asked.
+    pub subject: String,
+    /// The last failure.
+    pub failure: Failure,
+    /// Attempts and time.
+    pub history: History,
+    /// Interrupted by the user.
+    pub cancelled: bool,
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Fault {
+        if refusal.cancelled {
+            return Fault::new(FaultKind::Cancelled, format!("{}: interrupted", refusal.subject));
+        }
+        let failure = refusal.failure;
+        let kind = match failure.kind {
+            Kind::Missing | Kind::MissingBucket => FaultKind::Missing,
+            Kind::Exists => FaultKind::Exists,
+            Kind::Denied | Kind::Clock => FaultKind::Denied,
+            Kind::Busy => FaultKind::Busy,
+            Kind::Unreachable | Kind::Line => FaultKind::Broken,
+            Kind::Changed | Kind::Damaged => FaultKind::Damaged,
+            Kind::Unsupported | Kind::Region | Kind::Trust => FaultKind::Unsupported,
+        };
+        let tried = match refusal.history.attempts {
+            0 | 1 => String::new(),
+            n => format!(" after {n} attempts in {}", shown(refusal.history.elapsed)),
+        };
+        let fault = Fault::new(kind, format!("{}: {failure}{tried}", refusal.subject));
+        match failure.remedy {
+            Some(remedy) => fault.with_remedy(remedy),
+            None => fault,
+        }
+    }
+}
+
+/// `0.4s`, `12s`, `5m2s`.
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        0..=9 => format!("{:.1}s", time.as_secs_f64()),
+        secs @ 10..=59 => format!("{secs}s"),
+        secs => format!("{}m{}s", secs / 60, secs % 60),
+    }
+}
+
+/// What all buckets of a client share.
+pub struct Core {
+    pub(super) config: Config,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+    cancel: Cancel,
+    notice: Notice,
+    wire: Arc<Wire>,
+    region: Mutex<String>,
+    /// Day, region and the key they give.
+    day_key: Mutex<Option<(String, String, [u8; 32])>>,
+    skew_secs: AtomicI64,
+    reached: AtomicBool,
+    _watch: Watch,
+}
+
+impl Core {
+    /// Sends what `make` gives until `take` is content with an answer of success, and waits in
+    /// between as [`decide`] says. `make` is asked anew for each attempt.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub fn perform<T>(
+        &self,
+        payload: &Payload<'_>,
+        make: &mut dyn FnMut() -> Request,
+        take: &mut dyn FnMut(Incoming) -> Result<T, Failure>,
+    ) -> Result<T, Refusal> {
+        let mut history = History::default();
+        let mut started = self.clock.monotonic();
+        let mut ask_first = false;
+        loop {
+            let request = make();
+            // An interrupted run still removes what it left behind.
+            let last_words = self.cancel.is_cancelled();
+            let refuse = |failure, history, cancelled| {
+                Err(Refusal { subject: request.to_string(), failure, history, cancelled })
+            };
+            if last_words && request.method != Method::Delete {
+                return refuse(Failure::new(Kind::Line, ""), history, true);
+            }
+            history.attempts += 1;
+            let failure = match self.once(&request, payload, ask_first, last_words).and_then(&mut *take) {
+                Ok(value) => {
+                    self.reached.store(true, Ordering::Relaxed);
+                    return Ok(value);
+                }
+                Err(failure) => failure,
+            };
+            if failure.status.is_some() {
+                self.reached.store(true, Ordering::Relaxed);
+            }
+            if self.cancel.is_cancelled() && !last_words {
+                if request.method == Method::Delete {
+                    continue;
+                }
+                return refuse(failure, history, true);
+            }
+            if failure.progressed {
+                started = self.clock.monotonic();
+                history.attempts = 1;
+            }
+            history.elapsed = self.clock.monotonic().saturating_sub(started);
+            let broke = matches!(failure.kind, Kind::Line) && failure.status.is_none();
+            history.uncertain |= broke || failure.status.is_some_and(|status| status >= 500);
+            ask_first |= broke && !failure.stale;
+            let next = decide(&failure, &history, &self.outlook(last_words));
+            match next {
+                Next::Stop => return refuse(failure, history, false),
+                Next::Now => {
+                    history.stale_spent = true;
+                    history.attempts -= 1;
+                }
+                Next::Wait(time) => {
+                    let tried = history.attempts + 1;
+                    (self.notice)(&format!("{request}: {failure}; attempt {tried} in {}", shown(time)));
+                    self.clock.wait(time);
+                }
+                Next::CorrectClock(secs) => {
+                    history.clock_corrected = true;
+                    self.skew_secs.fetch_add(secs, Ordering::Relaxed);
+                    let ahead = if secs < 0 { "ahead of" } else { "behind" };
+                    let by = shown(Duration::from_secs(secs.unsigned_abs()));
+                    (self.notice)(&format!(
+                        "this machine's clock is {by} {ahead} the server's: signing with the server's time"
+                    ));
+                }
+                Next::UseRegion(region) => {
+                    history.region_corrected = true;
+                    let mut known = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+                    if self.config.region.is_some() && *known != region {
+                        (self.notice)(&format!(
+                            "the bucket is in region {region}, not {known}: using {region}"
+                        ));
+                    }
+                    *known = region;
+                }
+            }
+        }
+    }
+
+    /// As [`Core::perform`], for one unchanging request.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub fn run<T>(
+        &self,
+        request: &Request,
+        payload: &Payload<'_>,
+        take: &mut dyn FnMut(Incoming) -> Result<T, Failure>,
+    ) -> Result<T, Refusal> {
+        self.perform(payload, &mut || request.clone(), take)
+    }
+
+    /// Passes on what a person should know.
+    pub fn tell(&self, text: &str) {
+        (self.notice)(text);
+    }
+
+    /// The region that requests are signed for.
+    pub fn region(&self) -> String {
+        self.region.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the user interrupted.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    fn outlook(&self, last_words: bool) -> Outlook {
+        let mut dice = [0; 8];
+        self.dice.fill(&mut dice);
+        Outlook {
+            budget: if last_words { LAST_WORDS_BUDGET } else { self.config.retry_budget },
+            attempts_max: if last_words { LAST_WORDS_ATTEMPTS } else { u32::MAX },
+            reached: self.reached.load(Ordering::Relaxed),
+            now: self.now(),
+            dice: u64::from_le_bytes(dice),
+        }
+    }
+
+    /// Seconds since 1970 by the server's clock, as far as it is known.
+    fn now(&self) -> i64 {
+        let here = self.clock.now_ns().div_euclid(1_000_000_000);
+        here.saturating_add(self.skew_secs.load(Ordering::Relaxed))
+    }
+
+    fn once(
+        &self,
+        request: &Request,
+        payload: &Payload<'_>,
+        ask_first: bool,
+        last_words: bool,
+    ) -> Result<Incoming, Failure> {
+        if let Some(name) = request.bad_header() {
+            return Err(Failure::new(Kind::Unsupported, format!("HTTP cannot carry the value of {name}")));
+        }
+        let config = &self.config;
+        let place = place(&config.endpoint, config.addressing, &request.bucket, request.key.as_ref())
+            .map_err(|why| Failure::new(Kind::Unsupported, why))?;
+        let (now, region) = (self.now(), self.region());
+        let day_key = self.day_key(&amz_date(now).day, &region);
+        let signer = Signer {
+            access_key: &config.access_key,
+            session_token: config.session_token.as_ref().map(Secret::expose),
+            region: &region,
+            day_key: &day_key,
+        };
+        let headers = sign(request, &place, &signer, now, payload.hash(config.endpoint.tls()));
+        let out = Outgoing {
+            method: request.method,
+            uri: uri(&config.endpoint, &place.authority, &place.path, &request.query_string()),
+            headers: &headers,
+            body: payload.bytes,
+            ask_first,
+            last_words,
+        };
+        let answer = self.wire.send(&out)?;
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        let mut failure = answer.into_failure();
+        // A refused If-Match means the opposite of a refused If-None-Match.
+        if failure.kind == Kind::Exists && request.headers.iter().any(|(name, _)| name == "if-match") {
+            failure.kind = Kind::Changed;
+            failure.detail = "the object was replaced since it was looked at".to_owned();
+        }
+        Err(failure)
+    }
+
+    fn day_key(&self, day: &str, region: &str) -> [u8; 32] {
+        let mut known = self.day_key.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of_day, of_region, key)) if of_day == day && of_region == region => *key,
+            _ => {
+                let key = day_key(self.config.secret_key.expose(), day, region);
+                *known = Some((day.to_owned(), region.to_owned(), key));
+                key
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One object read in sequence over as many connections as it takes.
+
+use crate::ports::fault::Fault;
+use crate::s3::bucket::Bucket;
+use crate::s3::client::Payload;
+use crate::s3::http::Incoming;
+use crate::s3::proto::address::Key;
+use crate::s3::proto::fault::Failure;
+use crate::s3::proto::object;
+use std::io::{self, Read};
+
+/// Reads the object with this entity tag from its start to `size`.
+pub struct Reader {
+    bucket: Bucket,
+    key: Key,
+    size: u64,
+    etag: Option<String>,
+    at: u64,
+    open: Option<Incoming>,
+}
+
+impl Reader {
+    /// Asks nothing yet.
+    pub fn new(bucket: Bucket, key: Key, size: u64, etag: Option<String>) -> Reader {
+        Reader { bucket, key, size, etag, at: 0, open: None }
+    }
+
+    /// Reads some bytes from the connection at hand.
+    fn step(&mut self, out: &mut [u8]) -> Result<usize, Failure> {
+        let Some(open) = &mut self.open else { return Ok(0) };
+        let left = usize::try_from(self.size - self.at).unwrap_or(usize::MAX);
+        let most = out.len().min(left);
+        let got = open.read(out.get_mut(..most).unwrap_or_default())?;
+        self.at += got as u64;
+        if self.at == self.size {
+            // The end was promised: reading it too gives the connection back.
+            let _ = open.read(&mut [0]);
+            self.open = None;
+        }
+        Ok(got)
+    }
+
+    /// Opens the rest and reads the first bytes of it into `out`, as one retried operation: a
+    /// server that accepts and then breaks each time spends the same budget as one that refuses.
+    fn reopen(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
+        let (first, last) = (self.at, self.size - 1);
+        let most = usize::try_from(self.size - self.at).unwrap_or(usize::MAX).min(out.len());
+        let request = object::get_range(&self.bucket.name, &self.key, first, last, self.etag.as_deref());
+        let mut etag = None;
+        let (open, got) = self.bucket.core.run(&request, &Payload::none(), &mut |mut answer: Incoming| {
+            object::check_range(&answer.head, first, last)?;
+            etag = Some(answer.head.etag()).filter(|etag| !etag.is_empty());
+            let got = answer.read(out.get_mut(..most).unwrap_or_default())?;
+            match got {
+                0 => Err(Failure::new(crate::s3::proto::fault::Kind::Line, "the answer ended early")),
+                _ => Ok((answer, got)),
+            }
+        })?;
+        if self.etag.is_none() {
+            self.etag = etag;
+        }
+        self.at += got as u64;
+        self.open = Some(open);
+        Ok(got)
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() || self.at >= self.size {
+            return Ok(0);
+        }
+        if self.open.is_some() {
+            match self.step(out) {
+                Ok(got) if got > 0 => return Ok(got),
+                broken => {
+                    let why = match broken {
+                        Err(failure) => failure.to_string(),
+                        Ok(_) => "the answer ended early".to_owned(),
+                    };
+                    let name = &self.bucket.name;
+                    self.bucket.core.tell(&format!(
+                        "get object {name}/{}: {why}; going on at byte {} of {}",
+                        self.key, self.at, self.size
+                    ));
+                    self.open = None;
+                }
+            }
+        }
+        let got = self.reopen(out).map_err(io::Error::other)?;
+        if self.at == self.size
+            && let Some(mut open) = self.open.take()
+        {
+            let _ = open.read(&mut [0]);
+        }
+        Ok(got)
+    }
+}

@@ -1,0 +1,223 @@
+//! Objects and buckets: requests, and what their replies say.
+
+use crate::s3::proto::address::Key;
+use crate::s3::proto::date::parse_http;
+use crate::s3::proto::fault::{Failure, Kind};
+use crate::s3::proto::reply::Head;
+use crate::s3::proto::request::{Header, Method, Request};
+
+/// How an object is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PutOptions {
+    /// `STANDARD`, `STANDARD_IA`…; the server's default when `None`.
+    pub storage_class: Option<String>,
+    /// The server's default when `None`.
+    pub content_type: Option<String>,
+    /// Fails with `Exists` when there is an object of that key (`If-None-Match: *`).
+    pub if_none_match: bool,
+    /// Without the `x-amz-meta-` before each name; names in lower case.
+    pub metadata: Vec<Header>,
+}
+
+impl PutOptions {
+    /// Adds them to a PUT, or to the start of an upload. `if_none_match` is not among them: of an
+    /// upload, its completion carries it.
+    pub fn apply(&self, mut request: Request) -> Request {
+        if let Some(class) = &self.storage_class {
+            request = request.header("x-amz-storage-class", class.as_str());
+        }
+        if let Some(kind) = &self.content_type {
+            request = request.header("content-type", kind.as_str());
+        }
+        for (name, value) in &self.metadata {
+            request = request.header(format!("x-amz-meta-{name}"), value.clone());
+        }
+        request
+    }
+}
+
+/// What HEAD tells of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ObjectInfo {
+    /// Length in bytes.
+    pub size: u64,
+    /// Without its quotes.
+    pub etag: String,
+    /// Nanoseconds since 1970, in whole seconds; 0 when not told.
+    pub last_modified_ns: i64,
+    /// Empty when not told.
+    pub content_type: String,
+    /// Without the `x-amz-meta-` before each name; names in lower case.
+    pub metadata: Vec<Header>,
+    /// Empty when not told: the standard class.
+    pub storage_class: String,
+}
+
+/// `HEAD /bucket/key`.
+pub fn head(bucket: &str, key: &Key) -> Request {
+    Request::new("head object", Method::Head, bucket, Some(key))
+}
+
+/// `GET /bucket/key`, all of it.
+pub fn get(bucket: &str, key: &Key) -> Request {
+    Request::new("get object", Method::Get, bucket, Some(key))
+}
+
+/// `GET /bucket/key` from `first` to `last`, both included, of the object with this entity tag.
+pub fn get_range(bucket: &str, key: &Key, first: u64, last: u64, if_match: Option<&str>) -> Request {
+    let request = get(bucket, key).header("range", format!("bytes={first}-{last}"));
+    match if_match {
+        Some(etag) => request.header("if-match", format!("\"{etag}\"")),
+        None => request,
+    }
+}
+
+/// `PUT /bucket/key`.
+pub fn put(bucket: &str, key: &Key, options: &PutOptions) -> Request {
+    let request = options.apply(Request::new("put object", Method::Put, bucket, Some(key)));
+    match options.if_none_match {
+        true => request.header("if-none-match", "*"),
+        false => request,
+    }
+}
+
+/// `DELETE /bucket/key`.
+pub fn delete(bucket: &str, key: &Key) -> Request {
+    Request::new("delete object", Method::Delete, bucket, Some(key))
+}
+
+/// `HEAD /bucket`.
+pub fn head_bucket(bucket: &str) -> Request {
+    Request::new("head bucket", Method::Head, bucket, None)
+}
+
+/// `PUT /bucket`, and its body.
+pub fn create_bucket(bucket: &str, region: &str) -> (Request, Vec<u8>) {
+    let request = Request::new("create bucket", Method::Put, bucket, None);
+    // us-east-1 is the one region that must not be named.
+    let body = match region {
+        "us-east-1" => String::new(),
+        _ => format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        ),
+    };
+    (request, body.into_bytes())
+}
+
+/// Reads the answer to HEAD.
+///
+/// # Errors
+/// When the length is not told.
+pub fn parse_head(head: &Head) -> Result<ObjectInfo, Failure> {
+    let size = head
+        .content_length()
+        .ok_or_else(|| Failure::strange(head, "the answer does not tell the object's length"))?;
+    let text = |name| head.text(name).unwrap_or_default().to_owned();
+    Ok(ObjectInfo {
+        size,
+        etag: head.etag(),
+        last_modified_ns: head
+            .text("last-modified")
+            .and_then(parse_http)
+            .map_or(0, |secs| secs.saturating_mul(1_000_000_000)),
+        content_type: text("content-type"),
+        metadata: head
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())))
+            .collect(),
+        storage_class: text("x-amz-storage-class"),
+    })
+}
+
+/// The length of a whole object's body, from the head of its answer.
+///
+/// # Errors
+/// When it is not told, or over `limit`.
+pub fn whole_length(head: &Head, limit: u64) -> Result<u64, Failure> {
+    let Some(length) = head.content_length() else {
+        return Err(Failure::strange(head, "the answer does not tell its length"));
+    };
+    if length > limit {
+        let detail = format!("the object is {length} bytes long, more than the {limit} accepted");
+        return Err(Failure { code: "TooLong".to_owned(), ..Failure::strange(head, detail) });
+    }
+    Ok(length)
+}
+
+/// Checks that the answer to [`get_range`] carries exactly those bytes. `first` to `last`, both
+/// included, was asked for.
+///
+/// # Errors
+/// `Damaged` when the object ends before `last`; `Unsupported` when the server answered another
+/// question.
+pub fn check_range(head: &Head, first: u64, last: u64) -> Result<(), Failure> {
+    let wanted = last - first + 1;
+    let short = |size: u64| {
+        let detail = format!("the object ends at byte {size}, before the wanted {first} to {last}");
+        Failure { kind: Kind::Damaged, code: "InvalidRange".to_owned(), ..Failure::strange(head, detail) }
+    };
+    match head.status {
+        206 => {
+            let Some((got_first, got_last, size)) = head.content_range() else {
+                return Err(Failure::strange(head, "a partial answer without a good Content-Range"));
+            };
+            if got_first == first && got_last < last && got_last + 1 == size {
+                return Err(short(size));
+            }
+            if (got_first, got_last) != (first, last) {
+                let detail =
+                    format!("asked for bytes {first} to {last}, the answer has {got_first} to {got_last}");
+                return Err(Failure::strange(head, detail));
+            }
+        }
+        // A server may answer a range that covers everything with all of it.
+        _ => match head.content_length() {
+            Some(length) if first == 0 && length == wanted => {}
+            Some(length) if first == 0 && length < wanted => return Err(short(length)),
+            _ => return Err(Failure::strange(head, "the server ignores ranges")),
+        },
+    }
+    match head.content_length() {
+        Some(length) if length != wanted => {
+            let detail = format!("{wanted} bytes were asked for, the answer promises {length}");
+            Err(Failure { kind: Kind::Line, ..Failure::strange(head, detail) })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_range;
+    use crate::s3::proto::fault::Kind;
+    use crate::s3::proto::reply::Head;
+
+    #[test]
+    fn only_the_bytes_asked_for_are_accepted() {
+        let cases: &[(u16, &str, &str, Option<Kind>)] = &[
+            (206, "bytes 10-19/100", "10", None),
+            (206, "bytes 10-19/20", "", None),
+            (206, "bytes 10-14/15", "5", Some(Kind::Damaged)),
+            (206, "bytes 10-18/100", "9", Some(Kind::Unsupported)),
+            (206, "bytes 0-9/100", "10", Some(Kind::Unsupported)),
+            (206, "bytes 10-19/100", "9", Some(Kind::Line)),
+            (206, "bytes 10-19/*", "10", Some(Kind::Unsupported)),
+            (206, "", "10", Some(Kind::Unsupported)),
+            (200, "", "100", Some(Kind::Unsupported)),
+        ];
+        for (status, range, length, kind) in cases {
+            let mut head = Head { status: *status, headers: Vec::new() };
+            for (name, value) in [("content-range", range), ("content-length", length)] {
+                if !value.is_empty() {
+                    head.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+                }
+            }
+            assert_eq!(check_range(&head, 10, 19).err().map(|f| f.kind), *kind, "{range} {length}");
+        }
+        let all = Head { status: 200, headers: vec![("content-length".to_owned(), b"20".to_vec())] };
+        assert_eq!(check_range(&all, 0, 19), Ok(()));
+        assert_eq!(check_range(&all, 0, 29).unwrap_err().kind, Kind::Damaged);
+    }
+}

@@ -1,0 +1,115 @@
+//! What is wanted of a server, before it has an address and a signature.
+
+use crate::s3::proto::address::Key;
+use crate::s3::proto::escape::encode_query;
+use std::fmt;
+
+/// HTTP's methods, as far as S3 uses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Reads the head only.
+    Head,
+    /// Stores.
+    Put,
+    /// Starts and completes uploads.
+    Post,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Put => "PUT",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// Name in lower case, and value.
+pub type Header = (String, Vec<u8>);
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// For messages: `put object`.
+    pub operation: &'static str,
+    /// What to do.
+    pub method: Method,
+    /// With what bucket.
+    pub bucket: String,
+    /// With what object; `None` for the bucket itself.
+    pub key: Option<Key>,
+    /// Names and values, unescaped, in any order.
+    pub query: Vec<(&'static str, Vec<u8>)>,
+    /// Besides those that signing and HTTP need; names in lower case.
+    pub headers: Vec<Header>,
+}
+
+impl Request {
+    /// Without query and headers.
+    pub fn new(operation: &'static str, method: Method, bucket: &str, key: Option<&Key>) -> Request {
+        Request {
+            operation,
+            method,
+            bucket: bucket.to_owned(),
+            key: key.cloned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// With one more parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Request {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Request {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The canonical query string, which is also the one that is sent: escaped, sorted, every name
+    /// with its `=`.
+    pub fn query_string(&self) -> String {
+        let mut pairs: Vec<(String, String)> = self
+            .query
+            .iter()
+            .map(|(name, value)| (encode_query(name.as_bytes()), encode_query(value)))
+            .collect();
+        pairs.sort();
+        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    }
+
+    /// The name of a header whose value HTTP cannot carry.
+    pub fn bad_header(&self) -> Option<&str> {
+        let token =
+            |c: char| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c) && !c.is_ascii_uppercase();
+        let carried = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
+        let bad = |(name, value): &&Header| {
+            name.is_empty() || !name.chars().all(token) || !value.iter().all(carried)
+        };
+        self.headers.iter().find(bad).map(|(name, _)| name.as_str())
+    }
+}
+
+/// `put object bucket/key`, for messages.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.operation, self.bucket)?;
+        match &self.key {
+            Some(key) => write!(f, "/{key}"),
+            None => Ok(()),
+        }
+    }
+}
