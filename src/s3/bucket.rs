@@ -43,7 +43,8 @@ impl Bucket {
     /// # Errors
     /// `Missing`, `Denied`, or any of the line.
     pub fn head_bucket(&self) -> Result<(), Fault> {
-        Ok(self.core.run(&object::head_bucket(&self.name), &Payload::none(), &mut drain)?)
+        let request = object::head_bucket(&self.name);
+        self.core.run(&request, &Payload::none(), &mut drain).map_err(Refusal::into_fault)
     }
 
     /// Creates it, in the configured region.
@@ -53,8 +54,8 @@ impl Bucket {
     pub fn create_bucket(&self) -> Result<(), Fault> {
         let (request, body) = object::create_bucket(&self.name, &self.core.region());
         match self.core.run(&request, &Payload::new(&body), &mut drain) {
-            Err(refusal) if refusal.failure.code == "BucketAlreadyOwnedByYou" => Ok(()),
-            done => Ok(done?),
+            Err(refusal) if &*refusal.failure.code == "BucketAlreadyOwnedByYou" => Ok(()),
+            done => done.map_err(Refusal::into_fault),
         }
     }
 
@@ -63,10 +64,10 @@ impl Bucket {
     /// # Errors
     /// `Missing`, also when the bucket is: HEAD's answer cannot tell.
     pub fn head_object(&self, key: &[u8]) -> Result<ObjectInfo, Fault> {
-        Ok(self.info(&self.key(key)?)?)
+        self.info(&self.key(key)?).map_err(Refusal::into_fault)
     }
 
-    pub(super) fn info(&self, key: &Key) -> Result<ObjectInfo, Refusal> {
+    pub(super) fn info(&self, key: &Key) -> Result<ObjectInfo, Box<Refusal>> {
         self.core.run(&object::head(&self.name, key), &Payload::none(), &mut |mut answer: Incoming| {
             // HEAD's answer promises the length of a body that does not come.
             answer.read(&mut [0])?;
@@ -100,10 +101,10 @@ impl Bucket {
                 self.fetch(&key, 0, length, some(&etag), &mut bytes)?;
                 Ok(bytes)
             }
-            Err(refusal) if refusal.failure.code == "TooLong" => {
-                Err(Fault { kind: FaultKind::Damaged, ..Fault::from(refusal) })
+            Err(refusal) if &*refusal.failure.code == "TooLong" => {
+                Err(Fault { kind: FaultKind::Damaged, ..refusal.into_fault() })
             }
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(refusal.into_fault()),
         }
     }
 
@@ -158,7 +159,7 @@ impl Bucket {
             reserve(&mut bytes, missing)?;
             answer.read_exactly(missing, &mut bytes)
         };
-        Ok(self.core.perform(&Payload::none(), make, take)?)
+        self.core.perform(&Payload::none(), make, take).map_err(Refusal::into_fault)
     }
 
     /// The object from its start to `size`, read as it is consumed. A broken connection is made
@@ -192,10 +193,10 @@ impl Bucket {
                 // Perhaps it was our own earlier attempt, whose answer was lost.
                 match self.get_object(key.as_bytes(), body.len() as u64) {
                     Ok(there) if there == body => Ok(()),
-                    _ => Err(refusal.into()),
+                    _ => Err(refusal.into_fault()),
                 }
             }
-            done => Ok(done?),
+            done => done.map_err(Refusal::into_fault),
         }
     }
 
@@ -224,7 +225,7 @@ impl Bucket {
         let request = object::delete(&self.name, &self.key(key)?);
         match self.core.run(&request, &Payload::none(), &mut drain) {
             Err(refusal) if refusal.failure.kind == Kind::Missing => Ok(()),
-            done => Ok(done?),
+            done => done.map_err(Refusal::into_fault),
         }
     }
 
@@ -243,7 +244,7 @@ impl Bucket {
         let mut progress = Progress::default();
         loop {
             let request = list::request(&self.name, prefix, delimiter, progress.token());
-            let page = self.read_xml(&request, list::parse_page)?;
+            let page = self.read_xml(&request, list::parse_page).map_err(Refusal::into_fault)?;
             let over = progress
                 .accept(prefix, &page)
                 .map_err(|why| Fault::new(FaultKind::Damaged, format!("{request}: {why}")))?;
@@ -263,7 +264,7 @@ impl Bucket {
         let mut after = None;
         loop {
             let request = multipart::list(&self.name, prefix, after.as_ref());
-            let page = self.read_xml(&request, multipart::parse_list)?;
+            let page = self.read_xml(&request, multipart::parse_list).map_err(Refusal::into_fault)?;
             found.extend(page.pending);
             if page.next.is_some() && page.next == after {
                 return Err(Fault::new(FaultKind::Damaged, format!("{request}: the same markers twice")));
@@ -283,12 +284,16 @@ impl Bucket {
         let request = multipart::abort(&self.name, &self.key(key)?, upload);
         match self.core.run(&request, &Payload::none(), &mut drain) {
             Err(refusal) if refusal.failure.kind == Kind::Missing => Ok(()),
-            done => Ok(done?),
+            done => done.map_err(Refusal::into_fault),
         }
     }
 
     /// Reads a document; one that was cut on the line is asked for again.
-    fn read_xml<T>(&self, request: &Request, parse: fn(&[u8]) -> Result<T, String>) -> Result<T, Refusal> {
+    fn read_xml<T>(
+        &self,
+        request: &Request,
+        parse: fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Box<Refusal>> {
         self.core.run(request, &Payload::none(), &mut |mut answer: Incoming| {
             let body = answer.read_all(S3_XML_BYTES_MAX)?;
             parse(&body).map_err(|why| Failure { kind: Kind::Damaged, ..Failure::strange(&answer.head, why) })

@@ -217,12 +217,13 @@ pub struct Refusal {
     pub cancelled: bool,
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Fault {
-        if refusal.cancelled {
-            return Fault::new(FaultKind::Cancelled, format!("{}: interrupted", refusal.subject));
+impl Refusal {
+    /// For callers that know nothing of S3.
+    pub fn into_fault(self: Box<Refusal>) -> Fault {
+        if self.cancelled {
+            return Fault::new(FaultKind::Cancelled, format!("{}: interrupted", self.subject));
         }
-        let failure = refusal.failure;
+        let failure = self.failure;
         let kind = match failure.kind {
             Kind::Missing | Kind::MissingBucket => FaultKind::Missing,
             Kind::Exists => FaultKind::Exists,
@@ -232,11 +233,11 @@ impl From<Refusal> for Fault {
             Kind::Changed | Kind::Damaged => FaultKind::Damaged,
             Kind::Unsupported | Kind::Region | Kind::Trust => FaultKind::Unsupported,
         };
-        let tried = match refusal.history.attempts {
+        let tried = match self.history.attempts {
             0 | 1 => String::new(),
-            n => format!(" after {n} attempts in {}", shown(refusal.history.elapsed)),
+            n => format!(" after {n} attempts in {}", shown(self.history.elapsed)),
         };
-        let fault = Fault::new(kind, format!("{}: {failure}{tried}", refusal.subject));
+        let fault = Fault::new(kind, format!("{}: {failure}{tried}", self.subject));
         match failure.remedy {
             Some(remedy) => fault.with_remedy(remedy),
             None => fault,
@@ -280,7 +281,7 @@ impl Core {
         payload: &Payload<'_>,
         make: &mut dyn FnMut() -> Request,
         take: &mut dyn FnMut(Incoming) -> Result<T, Failure>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Box<Refusal>> {
         let mut history = History::default();
         let mut started = self.clock.monotonic();
         let mut ask_first = false;
@@ -289,7 +290,7 @@ impl Core {
             // An interrupted run still removes what it left behind.
             let last_words = self.cancel.is_cancelled();
             let refuse = |failure, history, cancelled| {
-                Err(Refusal { subject: request.to_string(), failure, history, cancelled })
+                Err(Box::new(Refusal { subject: request.to_string(), failure, history, cancelled }))
             };
             if last_words && request.method != Method::Delete {
                 return refuse(Failure::new(Kind::Line, ""), history, true);
@@ -363,7 +364,7 @@ impl Core {
         request: &Request,
         payload: &Payload<'_>,
         take: &mut dyn FnMut(Incoming) -> Result<T, Failure>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Box<Refusal>> {
         self.perform(payload, &mut || request.clone(), take)
     }
 
@@ -438,7 +439,7 @@ impl Core {
         // A refused If-Match means the opposite of a refused If-None-Match.
         if failure.kind == Kind::Exists && request.headers.iter().any(|(name, _)| name == "if-match") {
             failure.kind = Kind::Changed;
-            failure.detail = "the object was replaced since it was looked at".to_owned();
+            failure.detail = "the object was replaced since it was looked at".into();
         }
         Err(failure)
     }

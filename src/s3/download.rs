@@ -2,10 +2,10 @@
 
 use crate::ports::fault::Fault;
 use crate::s3::bucket::Bucket;
-use crate::s3::client::Payload;
+use crate::s3::client::{Payload, Refusal};
 use crate::s3::http::Incoming;
 use crate::s3::proto::address::Key;
-use crate::s3::proto::fault::Failure;
+use crate::s3::proto::fault::{Failure, Kind};
 use crate::s3::proto::object;
 use std::io::{self, Read};
 
@@ -47,15 +47,19 @@ impl Reader {
         let most = usize::try_from(self.size - self.at).unwrap_or(usize::MAX).min(out.len());
         let request = object::get_range(&self.bucket.name, &self.key, first, last, self.etag.as_deref());
         let mut etag = None;
-        let (open, got) = self.bucket.core.run(&request, &Payload::none(), &mut |mut answer: Incoming| {
-            object::check_range(&answer.head, first, last)?;
-            etag = Some(answer.head.etag()).filter(|etag| !etag.is_empty());
-            let got = answer.read(out.get_mut(..most).unwrap_or_default())?;
-            match got {
-                0 => Err(Failure::new(crate::s3::proto::fault::Kind::Line, "the answer ended early")),
-                _ => Ok((answer, got)),
-            }
-        })?;
+        let (open, got) = self
+            .bucket
+            .core
+            .run(&request, &Payload::none(), &mut |mut answer: Incoming| {
+                object::check_range(&answer.head, first, last)?;
+                etag = Some(answer.head.etag()).filter(|etag| !etag.is_empty());
+                let got = answer.read(out.get_mut(..most).unwrap_or_default())?;
+                match got {
+                    0 => Err(Failure::new(Kind::Line, "the answer ended early")),
+                    _ => Ok((answer, got)),
+                }
+            })
+            .map_err(Refusal::into_fault)?;
         if self.etag.is_none() {
             self.etag = etag;
         }

@@ -116,11 +116,14 @@ impl<'a> Upload<'a> {
         plan: Plan,
     ) -> Result<Upload<'a>, Fault> {
         let request = multipart::create(&bucket.name, key, options);
-        let (id, begun) = bucket.core.run(&request, &Payload::new(b""), &mut |mut answer: Incoming| {
-            let body = answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX)?;
-            let id = multipart::parse_create(&body).map_err(|why| Failure::strange(&answer.head, why))?;
-            Ok((id, answer.head.date().unwrap_or(0)))
-        })?;
+        let (id, begun) = bucket
+            .core
+            .run(&request, &Payload::new(b""), &mut |mut answer: Incoming| {
+                let body = answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX)?;
+                let id = multipart::parse_create(&body).map_err(|why| Failure::strange(&answer.head, why))?;
+                Ok((id, answer.head.date().unwrap_or(0)))
+            })
+            .map_err(Refusal::into_fault)?;
         let parts = plan.count.or(size).unwrap_or(u64::MAX);
         let workers = (PARTS_IN_FLIGHT_BYTES / plan.part_bytes).clamp(1, PARTS_IN_FLIGHT).min(parts);
         Ok(Upload { bucket, key, id, plan, workers, begun })
@@ -141,7 +144,7 @@ impl<'a> Upload<'a> {
                                 etags.lock().unwrap_or_else(PoisonError::into_inner).push((number, etag));
                             }
                             Err(refusal) => {
-                                set_once(&fault, refusal.into());
+                                set_once(&fault, refusal.into_fault());
                                 work.abandon();
                             }
                         }
@@ -188,7 +191,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    fn put_part(&self, number: u64, part: &[u8]) -> Result<String, Refusal> {
+    fn put_part(&self, number: u64, part: &[u8]) -> Result<String, Box<Refusal>> {
         let request = multipart::put_part(&self.bucket.name, self.key, &self.id, number);
         self.bucket.core.run(&request, &Payload::new(part), &mut |answer: Incoming| {
             let etag = answer.head.etag();
@@ -223,7 +226,7 @@ impl<'a> Upload<'a> {
         match done {
             Ok(()) => Ok(()),
             Err(refusal) if refusal.history.uncertain && self.is_there(etags.len(), size) => Ok(()),
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(refusal.into_fault()),
         }
     }
 

@@ -45,17 +45,17 @@ pub struct Failure {
     /// HTTP status, when there was an answer.
     pub status: Option<u16>,
     /// S3's code; empty when there was none.
-    pub code: String,
+    pub code: Box<str>,
     /// In words.
-    pub detail: String,
+    pub detail: Box<str>,
     /// The server's name for the request; empty when there was none.
-    pub request_id: String,
+    pub request_id: Box<str>,
     /// What the server asked to wait.
     pub retry_after: Option<Duration>,
     /// The server's clock, in seconds since 1970.
     pub server_time: Option<i64>,
     /// The region that the server wants in signatures.
-    pub region: Option<String>,
+    pub region: Option<Box<str>>,
     /// Whether a kept connection broke before any answer: most likely it was closed while idle.
     pub stale: bool,
     /// Whether bytes of a body arrived before it broke, so that the next attempt starts further on.
@@ -72,13 +72,13 @@ pub const REMEDY_TLS_OFF: &str = "the endpoint speaks plain HTTP: set use_tls=fa
 
 impl Failure {
     /// Without an answer from the server.
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Failure {
+    pub fn new(kind: Kind, detail: impl Into<Box<str>>) -> Failure {
         Failure {
             kind,
             status: None,
-            code: String::new(),
+            code: Box::default(),
             detail: detail.into(),
-            request_id: String::new(),
+            request_id: Box::default(),
             retry_after: None,
             server_time: None,
             region: None,
@@ -89,7 +89,7 @@ impl Failure {
     }
 
     /// An answer that cannot be right.
-    pub fn strange(head: &Head, detail: impl Into<String>) -> Failure {
+    pub fn strange(head: &Head, detail: impl Into<Box<str>>) -> Failure {
         let mut failure = Failure::new(Kind::Unsupported, detail);
         failure.status = Some(head.status);
         failure.request_id = request_id(head);
@@ -108,9 +108,9 @@ impl Failure {
         let told = parse_error(body);
         let mut failure = Failure::new(Kind::Unsupported, told.message);
         failure.status = Some(head.status);
-        failure.code = told.code;
+        failure.code = told.code.into();
         failure.request_id = match request_id(head) {
-            id if id.is_empty() => told.request_id,
+            id if id.is_empty() => told.request_id.into(),
             id => id,
         };
         failure.retry_after = head
@@ -119,10 +119,10 @@ impl Failure {
             .map(Duration::from_secs)
             .or_else(|| head.text("x-amz-retry-after")?.parse().ok().map(Duration::from_millis));
         failure.server_time = told.server_time.or_else(|| head.date());
-        failure.region = head.text("x-amz-bucket-region").map(str::to_owned).or(told.region);
+        failure.region = head.text("x-amz-bucket-region").map(str::to_owned).or(told.region).map(Box::from);
         failure.kind = classify(head.status, &failure.code, failure.region.is_some());
         if failure.code.is_empty() && failure.detail.is_empty() {
-            failure.detail = excerpt(body);
+            failure.detail = excerpt(body).into();
         }
         failure.remedy = remedy(&failure, tls);
         if failure.remedy == Some(REMEDY_TLS_ON) {
@@ -165,8 +165,8 @@ impl fmt::Display for Failure {
     }
 }
 
-fn request_id(head: &Head) -> String {
-    printable(head.text("x-amz-request-id").unwrap_or_default(), 128)
+fn request_id(head: &Head) -> Box<str> {
+    printable(head.text("x-amz-request-id").unwrap_or_default(), 128).into()
 }
 
 fn classify(status: u16, code: &str, region_told: bool) -> Kind {
@@ -230,7 +230,7 @@ fn remedy(failure: &Failure, tls: bool) -> Option<&'static str> {
     if !tls && failure.status == Some(400) && plain.iter().any(|text| failure.detail.contains(text)) {
         return Some(REMEDY_TLS_ON);
     }
-    Some(match failure.code.as_str() {
+    Some(match &*failure.code {
         "NoSuchBucket" => "create the bucket, or correct its name in the location",
         "InvalidAccessKeyId" => "check access_key",
         "SignatureDoesNotMatch" => "check secret_access_key",

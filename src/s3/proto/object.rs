@@ -141,7 +141,7 @@ pub fn whole_length(head: &Head, limit: u64) -> Result<u64, Failure> {
     };
     if length > limit {
         let detail = format!("the object is {length} bytes long, more than the {limit} accepted");
-        return Err(Failure { code: "TooLong".to_owned(), ..Failure::strange(head, detail) });
+        return Err(Failure { code: "TooLong".into(), ..Failure::strange(head, detail) });
     }
     Ok(length)
 }
@@ -156,7 +156,7 @@ pub fn check_range(head: &Head, first: u64, last: u64) -> Result<(), Failure> {
     let wanted = last - first + 1;
     let short = |size: u64| {
         let detail = format!("the object ends at byte {size}, before the wanted {first} to {last}");
-        Failure { kind: Kind::Damaged, code: "InvalidRange".to_owned(), ..Failure::strange(head, detail) }
+        Failure { kind: Kind::Damaged, code: "InvalidRange".into(), ..Failure::strange(head, detail) }
     };
     match head.status {
         206 => {

@@ -77,7 +77,7 @@ pub fn decide(failure: &Failure, history: &History, outlook: &Outlook) -> Next {
         return Next::CorrectClock(offset.unwrap_or(0));
     }
     if failure.kind == Kind::Region && !history.region_corrected {
-        return failure.region.clone().map_or(Next::Stop, Next::UseRegion);
+        return failure.region.as_deref().map_or(Next::Stop, |region| Next::UseRegion(region.to_owned()));
     }
     if failure.stale && !history.stale_spent {
         return Next::Now;
@@ -86,7 +86,7 @@ pub fn decide(failure: &Failure, history: &History, outlook: &Outlook) -> Next {
         Kind::Busy | Kind::Line => u32::MAX,
         Kind::Unreachable if outlook.reached => u32::MAX,
         Kind::Unreachable => UNREACHED_ATTEMPTS_MAX,
-        Kind::Damaged if failure.code != "InvalidRange" => DAMAGED_ATTEMPTS_MAX,
+        Kind::Damaged if &*failure.code != "InvalidRange" => DAMAGED_ATTEMPTS_MAX,
         _ => return Next::Stop,
     };
     let wait = wait(failure, history.attempts, outlook.dice);
@@ -192,12 +192,12 @@ mod tests {
         assert_eq!(decide(&skewed, &after(1), &OUTLOOK), Next::CorrectClock(90_000));
         let silent = Failure { kind: Kind::Denied, ..skewed.clone() };
         assert_eq!(decide(&silent, &after(1), &OUTLOOK), Next::CorrectClock(90_000));
-        let told = Failure { code: "AccessDenied".to_owned(), ..silent };
+        let told = Failure { code: "AccessDenied".into(), ..silent };
         assert_eq!(decide(&told, &after(1), &OUTLOOK), Next::Stop);
         let again = History { clock_corrected: true, ..after(2) };
         assert_eq!(decide(&skewed, &again, &OUTLOOK), Next::Stop);
 
-        let elsewhere = Failure { region: Some("garage".to_owned()), ..Failure::new(Kind::Region, "") };
+        let elsewhere = Failure { region: Some("garage".into()), ..Failure::new(Kind::Region, "") };
         assert_eq!(decide(&elsewhere, &after(1), &OUTLOOK), Next::UseRegion("garage".to_owned()));
         let again = History { region_corrected: true, ..after(2) };
         assert_eq!(decide(&elsewhere, &again, &OUTLOOK), Next::Stop);
