@@ -3,8 +3,8 @@
 /// Longest CONFIG accepted. Real ones are 360 to 660 bytes; a `.ptar` header allows 32 KiB.
 pub const CONFIG_BYTES_MAX: u64 = 32 * 1024;
 
-/// Largest state file read into memory. One blob costs about 90 bytes, so this is 45 million.
-pub const STATE_BYTES_MAX: u64 = 4 << 30;
+/// Largest state file read into memory. One blob costs about 90 bytes, so this is 23 million.
+pub const STATE_BYTES_MAX: u64 = 2 << 30;
 
 /// Largest lock file. Real ones are under 300 bytes.
 pub const LOCK_BYTES_MAX: u64 = 64 * 1024;

@@ -1,1 +1,47 @@
 //! Backup, restore, check: Kloset over the ports.
+
+pub mod codec;
+pub mod error;
+pub mod index;
+pub mod repository;
+
+use crate::base::mac::Mac;
+use crate::ports::cancel::Cancel;
+use crate::ports::clock::Clock;
+use crate::ports::dice::Dice;
+use crate::ports::monitor::Monitor;
+use std::sync::Arc;
+
+/// What every operation is given of the world.
+#[derive(Clone)]
+pub struct World {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub dice: Arc<dyn Dice>,
+    /// Ends all work early.
+    pub cancel: Cancel,
+    /// Hears of progress.
+    pub monitor: Arc<dyn Monitor>,
+}
+
+/// Copies of states on this machine. States never change, so a copy is as good as the original, and
+/// a lost one costs a request.
+pub trait StateCache: Send + Sync {
+    /// The state file of that name, if a copy is at hand.
+    fn get(&self, name: &Mac) -> Option<Vec<u8>>;
+
+    /// Keeps a copy; failing to is no error.
+    fn put(&self, name: &Mac, file: &[u8]);
+}
+
+/// Keeps nothing.
+pub struct NoCache;
+
+impl StateCache for NoCache {
+    fn get(&self, _: &Mac) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn put(&self, _: &Mac, _: &[u8]) {}
+}

@@ -1,0 +1,96 @@
+//! How a store's items are spelled: compressed, then sealed; and back.
+
+use crate::algo::compress::{self, Method};
+use crate::algo::hash::Keyed;
+use crate::algo::seal::Sealer;
+use crate::base::mac::Mac;
+use crate::engine::error::{Error, Kind};
+use crate::ports::dice::Dice;
+
+/// What sealing and an LZ4 frame add to incompressible bytes at most: 28 bytes in 64 KiB and 4 in
+/// 4 MiB, with room to spare for small block sizes.
+fn stored_limit(plain: usize) -> usize {
+    plain.saturating_add(plain / 16).saturating_add(1 << 16)
+}
+
+/// One store's compression, sealing and naming.
+#[derive(Clone)]
+pub struct Codec {
+    method: Option<Method>,
+    sealer: Option<Sealer>,
+    keyed: Keyed,
+}
+
+impl Codec {
+    /// From a store's settings.
+    pub fn new(method: Option<Method>, sealer: Option<Sealer>, keyed: Keyed) -> Codec {
+        Codec { method, sealer, keyed }
+    }
+
+    /// Appends the stored form of `plain` to `out`. `scratch` is reused between calls.
+    pub fn encode_with(
+        &self,
+        plain: &[u8],
+        incompressible: bool,
+        dice: &dyn Dice,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut fill = |random: &mut [u8]| dice.fill(random);
+        match (self.method, &self.sealer) {
+            (None, None) => out.extend_from_slice(plain),
+            (Some(method), None) => compress::compress(method, plain, incompressible, out),
+            (None, Some(sealer)) => sealer.seal(plain, &mut fill, out),
+            (Some(method), Some(sealer)) => {
+                scratch.clear();
+                compress::compress(method, plain, incompressible, scratch);
+                sealer.seal(scratch, &mut fill, out);
+            }
+        }
+    }
+
+    /// The stored form of `plain`.
+    pub fn encode(&self, plain: &[u8], dice: &dyn Dice) -> Vec<u8> {
+        let (mut scratch, mut out) = (Vec::new(), Vec::new());
+        self.encode_with(plain, false, dice, &mut scratch, &mut out);
+        out
+    }
+
+    /// The plaintext of `stored`, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn decode(&self, stored: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
+        let damaged = |detail: String| Error::new(Kind::Damaged, detail);
+        let opened = match &self.sealer {
+            Some(sealer) => {
+                let cap = if self.method.is_some() { stored_limit(limit) } else { limit };
+                Some(sealer.open(stored, cap).map_err(|e| damaged(e.to_string()))?)
+            }
+            None => None,
+        };
+        match self.method {
+            Some(method) => {
+                let compressed = opened.as_deref().unwrap_or(stored);
+                compress::decompress(method, compressed, limit).map_err(|e| damaged(e.to_string()))
+            }
+            None => {
+                let plain = opened.unwrap_or_else(|| stored.to_vec());
+                if plain.len() > limit {
+                    return Err(damaged(format!("{} bytes where {limit} are the most", plain.len())));
+                }
+                Ok(plain)
+            }
+        }
+    }
+
+    /// The name of a blob with this content.
+    pub fn mac(&self, plain: &[u8]) -> Mac {
+        self.keyed.mac(plain)
+    }
+
+    /// The keyed hash itself.
+    pub fn keyed(&self) -> &Keyed {
+        &self.keyed
+    }
+}

@@ -1,0 +1,266 @@
+//! A store made, opened, unlocked, and its states read.
+
+use crate::algo::derive;
+use crate::algo::seal::Sealer;
+use crate::base::limits;
+use crate::base::mac::Mac;
+use crate::base::secret::Secret;
+use crate::base::stamp::Stamp;
+use crate::engine::codec::Codec;
+use crate::engine::error::{Error, Kind};
+use crate::engine::index::{Builder, Index};
+use crate::engine::{NoCache, StateCache, World};
+use crate::format::config::{Config, DEFAULT_KDF, Encryption, Kdf};
+use crate::format::kind::{Resource, Version};
+use crate::format::{envelope, state};
+use crate::pool::Queue;
+use crate::ports::store::{self, Item, Store};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// States fetched at the same time: latency decides, they are small.
+const STATE_FETCHERS: usize = 8;
+
+/// Plaintext sealed into CONFIG to prove a passphrase.
+const CANARY_BYTES: usize = 32;
+
+/// What can be chosen when a store is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewStore {
+    /// `BLAKE3` or `SHA256`.
+    pub hashing: String,
+    /// LZ4, or nothing.
+    pub compressed: bool,
+    /// Largest blob area of a packfile, in bytes; archives have no limit.
+    pub packfile_max: u64,
+}
+
+impl Default for NewStore {
+    fn default() -> NewStore {
+        NewStore { hashing: "BLAKE3".to_owned(), compressed: true, packfile_max: 20 << 20 }
+    }
+}
+
+/// Draws a repository id and, with a passphrase, a key; gives the CONFIG file and the open settings.
+///
+/// # Errors
+/// An unknown hash; a derivation that the machine has no memory for.
+pub fn draw(
+    settings: &NewStore,
+    passphrase: Option<&Secret>,
+    world: &World,
+) -> Result<(Vec<u8>, Config, Codec), Error> {
+    let mut id = [0; 16];
+    world.dice.fill(&mut id);
+    let [.., version, _, variant, _, _, _, _, _, _, _] = &mut id;
+    (*version, *variant) = (*version & 0x0f | 0x40, *variant & 0x3f | 0x80);
+    let mut config = Config::new(id, Stamp::from_nanos(world.clock.now_ns()));
+    config.hashing.algorithm.clone_from(&settings.hashing);
+    config.packfile.max = settings.packfile_max;
+    if !settings.compressed {
+        config.compression = None;
+    }
+    let mut key = None;
+    if let Some(passphrase) = passphrase {
+        let mut salt = vec![0; 16];
+        world.dice.fill(&mut salt);
+        let kdf = Kdf { salt, params: DEFAULT_KDF };
+        let mut encryption = Encryption {
+            subkey_algorithm: "AES256-KW".to_owned(),
+            data_algorithm: "AES256-GCM-SIV".to_owned(),
+            chunk_size: 64 << 10,
+            kdf,
+            canary: Vec::new(),
+        };
+        let derived = derived(&encryption, passphrase)?;
+        let mut proof = [0; CANARY_BYTES];
+        world.dice.fill(&mut proof);
+        let mut canary = Vec::new();
+        sealer(&encryption, &derived)?.seal(&proof, &mut |out| world.dice.fill(out), &mut canary);
+        encryption.canary = canary;
+        config.encryption = Some(encryption);
+        key = Some(derived);
+    }
+    let file = config.encode(key.as_ref())?;
+    let codec = codec(&config, key.as_ref())?;
+    Ok((file, config, codec))
+}
+
+/// Makes a store.
+///
+/// # Errors
+/// `Exists` when there is one already; see [`draw`].
+pub fn create(
+    store: &dyn Store,
+    settings: NewStore,
+    passphrase: Option<&Secret>,
+    world: &World,
+) -> Result<(), Error> {
+    let (file, _, _) = draw(&settings, passphrase, world)?;
+    Ok(store.create(&file)?)
+}
+
+fn derived(encryption: &Encryption, passphrase: &Secret) -> Result<Secret, Error> {
+    let (params, key_len) = encryption.kdf.cost()?;
+    derive::derive(&params, &encryption.kdf.salt, passphrase, key_len)
+        .map_err(|e| Error::new(Kind::Unsupported, e.to_string()))
+}
+
+fn sealer(encryption: &Encryption, key: &Secret) -> Result<Sealer, Error> {
+    Sealer::new(key, encryption.subkey()?, encryption.chunk_size as usize)
+        .map_err(|e| Error::new(Kind::Damaged, e.to_string()))
+}
+
+fn codec(config: &Config, key: Option<&Secret>) -> Result<Codec, Error> {
+    let sealer = match (&config.encryption, key) {
+        (Some(encryption), Some(key)) => Some(sealer(encryption, key)?),
+        _ => None,
+    };
+    Ok(Codec::new(config.method()?, sealer, config.keyed(key)?))
+}
+
+/// A store whose CONFIG was read, and nothing else.
+pub struct Closed {
+    store: Arc<dyn Store>,
+    file: Vec<u8>,
+    config: Config,
+}
+
+impl Closed {
+    /// Reads CONFIG: one request.
+    ///
+    /// # Errors
+    /// `Missing` when there is no store; an unknown version or algorithm, by its name.
+    pub fn read(store: Arc<dyn Store>) -> Result<Closed, Error> {
+        let file = store.get(Item::Config, limits::CONFIG_BYTES_MAX)?;
+        let config = Config::decode_unverified(&file)?;
+        Ok(Closed { store, file, config })
+    }
+
+    /// The settings, not verified yet.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether it is encrypted.
+    pub fn needs_passphrase(&self) -> bool {
+        self.config.encryption.is_some()
+    }
+
+    /// Derives the key, proves it on the canary and verifies CONFIG with it.
+    ///
+    /// # Errors
+    /// `WrongPassphrase`; `Damaged` when CONFIG was altered.
+    pub fn unlock(self, passphrase: Option<&Secret>, _: &World) -> Result<Repository, Error> {
+        let key = match (&self.config.encryption, passphrase) {
+            (None, _) => None,
+            (Some(_), None) => return Err(Error::new(Kind::WrongPassphrase, "the store is encrypted")),
+            (Some(encryption), Some(passphrase)) => {
+                let key = derived(encryption, passphrase)?;
+                if sealer(encryption, &key)?.open(&encryption.canary, 1 << 10).is_err() {
+                    return Err(Error::new(Kind::WrongPassphrase, "the passphrase does not open this store"));
+                }
+                Some(key)
+            }
+        };
+        Config::verify(&self.file, key.as_ref())?;
+        let codec = codec(&self.config, key.as_ref())?;
+        Ok(Repository { store: self.store, config: self.config, codec, cache: Arc::new(NoCache) })
+    }
+}
+
+/// A store, unlocked.
+pub struct Repository {
+    /// Where its files are.
+    pub store: Arc<dyn Store>,
+    /// Its settings.
+    pub config: Config,
+    /// How its items are spelled.
+    pub codec: Codec,
+    cache: Arc<dyn StateCache>,
+}
+
+impl Repository {
+    /// From parts that were drawn together, as for an archive being written.
+    pub fn from_parts(store: Arc<dyn Store>, config: Config, codec: Codec) -> Repository {
+        Repository { store, config, codec, cache: Arc::new(NoCache) }
+    }
+
+    /// The same, with copies of states kept on this machine.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<dyn StateCache>) -> Repository {
+        self.cache = cache;
+        self
+    }
+
+    /// The repository id as people write UUIDs.
+    pub fn id(&self) -> String {
+        let hex = hex::encode(self.config.repository_id);
+        let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
+        [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
+    }
+
+    /// Lists the states and reads those that are not in the cache, several at a time.
+    ///
+    /// # Errors
+    /// A state that is damaged or newer than this program, by its name.
+    pub fn load_index(&self, world: &World) -> Result<Index, Error> {
+        let listed = self.store.list(store::Kind::State)?;
+        let queue = Queue::new(listed.len().max(1));
+        for state in &listed {
+            // The queue has room for all of them.
+            let _ = queue.push(state.id);
+        }
+        queue.close();
+        let builder = Mutex::new(Builder::default());
+        let failure = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..STATE_FETCHERS.min(listed.len()) {
+                scope.spawn(|| {
+                    while let Some(id) = queue.pop() {
+                        let read = match world.cancel.is_cancelled() {
+                            true => Err(Error::cancelled()),
+                            false => self.read_state(&id, &builder),
+                        };
+                        if let Err(error) = read {
+                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            queue.abandon();
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+    }
+
+    fn read_state(&self, id: &Mac, builder: &Mutex<Builder>) -> Result<(), Error> {
+        let named = |error: Error| error.context(format_args!("state {id}"));
+        let cached = self.cache.get(id).and_then(|file| self.open_state(&file).ok());
+        let (version, body) = match cached {
+            Some(opened) => opened,
+            None => {
+                // Listed and then not there is never passed over: whatever it said would be unknown.
+                let file = self.store.get(Item::State(*id), limits::STATE_BYTES_MAX)?;
+                let opened = self.open_state(&file).map_err(named)?;
+                self.cache.put(id, &file);
+                opened
+            }
+        };
+        let mut entries = Vec::new();
+        let meta =
+            state::decode(&body, version, &mut |entry| entries.push(entry)).map_err(|e| named(e.into()))?;
+        let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.into_iter().for_each(|entry| builder.add(entry));
+        builder.end_state(&meta);
+        Ok(())
+    }
+
+    fn open_state(&self, file: &[u8]) -> Result<(Version, Vec<u8>), Error> {
+        let (version, payload) = envelope::open(file, Resource::STATE, self.codec.keyed())?;
+        // A state compresses little; a body beyond this is no state of ours to hold in memory.
+        let limit = file.len().saturating_mul(64).min(limits::STATE_BYTES_MAX as usize);
+        Ok((version, self.codec.decode(payload, limit.max(1 << 20))?))
+    }
+}
