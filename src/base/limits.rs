@@ -28,9 +28,10 @@ pub const PATH_DEPTH_MAX: usize = 4096;
 /// Argon2id memory accepted from a CONFIG, in KiB: 4 GiB, sixteen times what Plakar writes.
 pub const KDF_MEMORY_KIB_MAX: u32 = 4 << 20;
 
-/// Blob area after which a packfile is closed, when CONFIG allows as much: as large as uploads
-/// stay cheap to retry, small enough that a few fit in memory at once.
-pub const PACKFILE_TARGET_BYTES: u64 = 16 << 20;
+/// Blob area after which a packfile is closed, when CONFIG allows as much: large enough that a
+/// request costs little beside its bytes, small enough that five (two open, one waiting, two on
+/// their way) stay within the memory that is promised.
+pub const PACKFILE_TARGET_BYTES: u64 = 12 << 20;
 
 /// Last padding of a packfile: a real Kloset reader asks for up to 4,095 bytes after any blob.
 pub const PACKFILE_TAIL_PADDING: usize = 4096;

@@ -3,7 +3,11 @@
 pub mod codec;
 pub mod error;
 pub mod index;
+pub mod lock;
+pub mod packer;
 pub mod repository;
+pub mod tree_build;
+pub mod writer;
 
 use crate::base::mac::Mac;
 use crate::ports::cancel::Cancel;

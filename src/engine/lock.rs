@@ -1,0 +1,176 @@
+//! Locks: who is at work on a store (FORMAT.md, "Lock").
+//!
+//! Everybody writes a lock first and looks at the others' second, so that of two who would exclude
+//! one another at least one notices. A lock not renewed for ten minutes is a dead one's.
+
+use crate::base::limits;
+use crate::base::mac::Mac;
+use crate::base::stamp::Stamp;
+use crate::engine::World;
+use crate::engine::codec::Codec;
+use crate::engine::error::{Error, Kind};
+use crate::engine::repository::Repository;
+use crate::format::envelope;
+use crate::format::kind::{Resource, Version};
+use crate::format::lock::Lock;
+use crate::ports::fault::FaultKind;
+use crate::ports::store::{self, Item, Store};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A lock older than this is a dead one's.
+const STALE_NS: i64 = 10 * 60 * 1_000_000_000;
+/// How often a living one is renewed.
+const RENEW: Duration = Duration::from_secs(5 * 60);
+
+/// How a lock stands towards others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// With others, but not beside an exclusive one.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+struct Renewal {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: JoinHandle<()>,
+}
+
+/// A lock that is held, and renewed, until released or dropped.
+pub struct Held {
+    store: Arc<dyn Store>,
+    id: Mac,
+    renewal: Option<Renewal>,
+}
+
+/// Takes a lock under `id`.
+///
+/// # Errors
+/// `Locked`, naming the host that holds the store and since when.
+pub fn take(
+    repository: &Repository,
+    id: Mac,
+    host: &str,
+    claim: Claim,
+    world: &World,
+) -> Result<Held, Error> {
+    let lock = Lock {
+        timestamp: Stamp::from_nanos(world.clock.now_ns()),
+        hostname: host.to_owned(),
+        exclusive: claim == Claim::Exclusive,
+    };
+    let put = Putter {
+        store: Arc::clone(&repository.store),
+        codec: repository.codec.clone(),
+        world: world.clone(),
+        id,
+    };
+    put.put(&lock)?;
+    // From here on the lock is removed whatever happens.
+    let mut held = Held { store: Arc::clone(&repository.store), id, renewal: None };
+    for listed in repository.store.list(store::Kind::Lock)? {
+        if listed.id != id {
+            refuse_if_taken(repository, listed.id, claim, world)?;
+        }
+    }
+    let stop = Arc::new((Mutex::new(false), Condvar::new()));
+    let watched = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || renew(&put, lock, &watched));
+    held.renewal = Some(Renewal { stop, thread });
+    Ok(held)
+}
+
+struct Putter {
+    store: Arc<dyn Store>,
+    codec: Codec,
+    world: World,
+    id: Mac,
+}
+
+impl Putter {
+    fn put(&self, lock: &Lock) -> Result<(), Error> {
+        let body = self.codec.encode(&lock.encode(), &*self.world.dice);
+        let file = envelope::wrap(Resource::LOCK, Version::V1_0_0, &body, self.codec.keyed());
+        Ok(self.store.put(Item::Lock(self.id), &file)?)
+    }
+}
+
+fn renew(put: &Putter, mut lock: Lock, stop: &(Mutex<bool>, Condvar)) {
+    let (stopped, wake) = stop;
+    loop {
+        let guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let (guard, waited) = wake
+            .wait_timeout_while(guard, RENEW, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(guard);
+        if !waited.timed_out() {
+            return;
+        }
+        lock.timestamp = Stamp::from_nanos(put.world.clock.now_ns());
+        // One renewal that fails leaves five minutes for the next one.
+        let _ = put.put(&lock);
+    }
+}
+
+fn refuse_if_taken(repository: &Repository, other: Mac, claim: Claim, world: &World) -> Result<(), Error> {
+    let file = match repository.store.get(Item::Lock(other), limits::LOCK_BYTES_MAX) {
+        // Released between the listing and now.
+        Err(fault) if fault.kind == FaultKind::Missing => return Ok(()),
+        file => file?,
+    };
+    let read = || -> Result<Lock, Error> {
+        let (_, payload) = envelope::open(&file, Resource::LOCK, repository.codec.keyed())?;
+        Ok(Lock::decode(&repository.codec.decode(payload, limits::LOCK_BYTES_MAX as usize)?)?)
+    };
+    let lock = read().map_err(|error| {
+        error.context(format_args!("lock {other}")).with_remedy(format!(
+            "remove {} from the store if nobody else is using it",
+            Item::Lock(other).path()
+        ))
+    })?;
+    if world.clock.now_ns().saturating_sub(lock.timestamp.to_nanos()) >= STALE_NS {
+        // Not being allowed to tidy up after others is no reason to stop.
+        let _ = repository.store.delete(Item::Lock(other));
+        return Ok(());
+    }
+    if claim == Claim::Shared && !lock.exclusive {
+        return Ok(());
+    }
+    let holder = if lock.hostname.is_empty() { "another host" } else { &lock.hostname };
+    let what = if lock.exclusive { "maintenance" } else { "a backup" };
+    Err(Error::new(Kind::Locked, format!("the store is locked by {what} on {holder} (lock {other})"))
+        .with_remedy("try again when it is done; a dead one's lock is ignored after ten minutes"))
+}
+
+impl Held {
+    /// Removes the lock.
+    ///
+    /// # Errors
+    /// When the store does not let it be removed; it goes stale by itself then.
+    pub fn release(mut self) -> Result<(), Error> {
+        self.stop();
+        let removed = self.store.delete(Item::Lock(self.id));
+        self.id = Mac::ZERO;
+        Ok(removed?)
+    }
+
+    fn stop(&mut self) {
+        let Some(renewal) = self.renewal.take() else { return };
+        *renewal.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        renewal.stop.1.notify_all();
+        // It holds no state that a panic could have spoilt.
+        let _ = renewal.thread.join();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stop();
+        if !self.id.is_zero() {
+            // The failure that ends the work is the one to tell; the lock goes stale by itself.
+            let _ = self.store.delete(Item::Lock(self.id));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Packfiles in the making: blobs gather in two open ones, full ones go to the uploaders.
+//!
+//! Content and everything else are kept apart, so that a walk over the tree reads no content.
+//! A blob is sealed before the lock is taken; under it there is one copy of memory. When uploads
+//! fall behind, whoever fills a packfile waits, holding the lock: so at most two are open, one
+//! waits, and each uploader holds one. That is all the memory that stored data can take.
+
+use crate::base::limits;
+use crate::base::mac::Mac;
+use crate::engine::World;
+use crate::engine::error::{Error, Kind};
+use crate::engine::repository::Repository;
+use crate::format::envelope;
+use crate::format::kind::{Resource, Version};
+use crate::format::packfile::{self, Footer, Record};
+use crate::format::state::{self, Entry, Location, Meta};
+use crate::pool::Queue;
+use crate::ports::monitor::Event;
+use crate::ports::store::Item;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Random bytes before the first blob hide where it begins.
+const HEAD_PADDING_MAX: u16 = 1023;
+
+/// A state is published when this much was packed since the last one, or this long ago: what a
+/// crash of a long backup loses.
+const CHECKPOINT_BYTES: u64 = 2 << 30;
+const CHECKPOINT_TIME: Duration = Duration::from_secs(600);
+
+struct Open {
+    /// Envelope head and blobs.
+    file: Vec<u8>,
+    records: Vec<Record>,
+}
+
+/// What was acknowledged by the store and is in no state yet.
+#[derive(Default)]
+struct Delta {
+    packfiles: Vec<(Mac, i64, Vec<Record>)>,
+    bytes: u64,
+    since: Duration,
+}
+
+/// Gathers blobs into packfiles and ships them.
+pub struct Packer<'a> {
+    repository: &'a Repository,
+    world: &'a World,
+    serial: [u8; 16],
+    target: u64,
+    content: Mutex<Option<Open>>,
+    structure: Mutex<Option<Open>>,
+    full: Queue<Open>,
+    spare: Mutex<Vec<Vec<u8>>>,
+    delta: Mutex<Delta>,
+    failure: Mutex<Option<Error>>,
+    stored: AtomicU64,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere ends the backup; what the lock guards is thrown away with it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Packer<'a> {
+    /// For one run. `serial` goes into the states it publishes.
+    pub fn new(repository: &'a Repository, serial: [u8; 16], world: &'a World) -> Packer<'a> {
+        Packer {
+            repository,
+            world,
+            serial,
+            target: repository.config.packfile.max.min(limits::PACKFILE_TARGET_BYTES),
+            content: Mutex::new(None),
+            structure: Mutex::new(None),
+            full: Queue::new(1),
+            spare: Mutex::new(Vec::new()),
+            delta: Mutex::new(Delta { since: world.clock.monotonic(), ..Delta::default() }),
+            failure: Mutex::new(None),
+            stored: AtomicU64::new(0),
+        }
+    }
+
+    /// Bytes sent to the store so far.
+    pub fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// Adds a blob in its stored form.
+    ///
+    /// # Errors
+    /// The failure of an upload, which ends the run.
+    pub fn append(&self, resource: Resource, mac: Mac, stored: &[u8]) -> Result<(), Error> {
+        let length = u32::try_from(stored.len())
+            .map_err(|_| Error::new(Kind::Unsupported, format!("a {resource} of {} bytes", stored.len())))?;
+        let place = if resource == Resource::CHUNK { &self.content } else { &self.structure };
+        let mut guard = locked(place);
+        let open = guard.get_or_insert_with(|| self.start());
+        open.push(resource, mac, length, stored);
+        if open.blob_bytes() >= self.target
+            && let Some(open) = guard.take()
+            && self.full.push(open).is_err()
+        {
+            return Err(self.why());
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Open {
+        let mut file = locked(&self.spare).pop().unwrap_or_default();
+        file.clear();
+        file.extend_from_slice(&envelope::head(Resource::PACKFILE, Version::V1_0_0));
+        let mut open = Open { file, records: Vec::new() };
+        let mut length = [0; 2];
+        self.world.dice.fill(&mut length);
+        self.pad(&mut open, usize::from(u16::from_le_bytes(length) % HEAD_PADDING_MAX) + 1);
+        open
+    }
+
+    fn pad(&self, open: &mut Open, length: usize) {
+        let mut padding = vec![0; length];
+        self.world.dice.fill(&mut padding);
+        open.push(Resource::RANDOM, self.world.dice.mac(), length as u32, &padding);
+    }
+
+    /// No more blobs will come: sends the open packfiles on their way and lets the uploaders end.
+    ///
+    /// # Errors
+    /// The failure of an upload.
+    pub fn close(&self) -> Result<(), Error> {
+        for place in [&self.content, &self.structure] {
+            if let Some(open) = locked(place).take()
+                && self.full.push(open).is_err()
+            {
+                return Err(self.why());
+            }
+        }
+        self.full.close();
+        Ok(())
+    }
+
+    /// Ends the run early; uploads under way are finished, the rest is dropped.
+    pub fn abandon(&self, error: Error) {
+        locked(&self.failure).get_or_insert(error);
+        self.full.abandon();
+    }
+
+    /// The first failure.
+    pub fn why(&self) -> Error {
+        locked(&self.failure).clone().unwrap_or_else(Error::cancelled)
+    }
+
+    /// The work of one uploader thread: until [`Packer::close`], or a failure.
+    pub fn upload(&self) {
+        while let Some(open) = self.full.pop() {
+            let shipped = match self.world.cancel.is_cancelled() {
+                true => Err(Error::cancelled()),
+                false => self.ship(open).and_then(|()| self.checkpoint_if_due()),
+            };
+            if let Err(error) = shipped {
+                self.abandon(error);
+                return;
+            }
+        }
+    }
+
+    fn ship(&self, mut open: Open) -> Result<(), Error> {
+        self.pad(&mut open, limits::PACKFILE_TAIL_PADDING + usize::from(HEAD_PADDING_MAX));
+        let Open { mut file, records } = open;
+        let codec = &self.repository.codec;
+        let index = packfile::encode_index(&records);
+        let index_offset = (file.len() - envelope::HEAD) as u64;
+        let timestamp_ns = self.world.clock.now_ns();
+        let count = u32::try_from(records.len())
+            .map_err(|_| Error::new(Kind::Unsupported, "more blobs than a packfile can count"))?;
+        let footer = Footer { timestamp_ns, count, index_offset, index_mac: codec.mac(&index), flags: 0 };
+        let encoded = |plain: &[u8]| codec.encode(plain, &*self.world.dice);
+        file.extend(encoded(&index));
+        let footer = encoded(&footer.encode());
+        let footer_len = u32::try_from(footer.len()).unwrap_or(u32::MAX);
+        file.extend_from_slice(&footer);
+        file.extend_from_slice(&footer_len.to_le_bytes());
+        // The MAC that guards the file also names it.
+        let name = codec.mac(&file);
+        file.extend_from_slice(&name.0);
+        verify(self.repository, &file, &records)?;
+        self.repository.store.put(Item::Packfile(name), &file)?;
+        let bytes = file.len() as u64;
+        self.stored.fetch_add(bytes, Ordering::Relaxed);
+        self.world.monitor.tell(Event::Stored { bytes });
+        locked(&self.spare).push(file);
+        let mut delta = locked(&self.delta);
+        delta.packfiles.push((name, timestamp_ns, records));
+        delta.bytes += bytes;
+        Ok(())
+    }
+
+    fn checkpoint_if_due(&self) -> Result<(), Error> {
+        let now = self.world.clock.monotonic();
+        let mut delta = locked(&self.delta);
+        if delta.bytes < CHECKPOINT_BYTES && now.saturating_sub(delta.since) < CHECKPOINT_TIME {
+            return Ok(());
+        }
+        let due = std::mem::replace(&mut *delta, Delta { since: now, ..Delta::default() });
+        drop(delta);
+        self.publish(self.world.dice.mac(), due, &[])
+    }
+
+    /// Publishes what was acknowledged and is in no state yet, with `more` entries, under `id`. Call
+    /// it when the uploaders have ended.
+    ///
+    /// # Errors
+    /// The failure of an upload, or of this one: then nothing refers to what was stored since the
+    /// last state.
+    pub fn commit(&self, id: Mac, more: &[Entry]) -> Result<(), Error> {
+        if let Some(error) = locked(&self.failure).clone() {
+            return Err(error);
+        }
+        let delta = std::mem::take(&mut *locked(&self.delta));
+        self.publish(id, delta, more)
+    }
+
+    fn publish(&self, id: Mac, delta: Delta, more: &[Entry]) -> Result<(), Error> {
+        let mut body = state::Builder::new(None);
+        for (packfile, _, records) in &delta.packfiles {
+            for record in records {
+                body.push(&Entry::Location(Location {
+                    resource: record.resource,
+                    version: record.version,
+                    mac: record.mac,
+                    packfile: *packfile,
+                    offset: record.offset,
+                    length: record.length,
+                    flags: record.flags,
+                }));
+            }
+        }
+        more.iter().for_each(|entry| body.push(entry));
+        let nanos = |ns: i64| u64::try_from(ns).unwrap_or(0);
+        for (packfile, timestamp_ns, _) in &delta.packfiles {
+            body.push(&Entry::Packfile { id: *packfile, state: id, timestamp_ns: nanos(*timestamp_ns) });
+        }
+        let body = body.finish(&Meta {
+            version: Version::V1_0_0,
+            timestamp_ns: nanos(self.world.clock.now_ns()),
+            serial: self.serial,
+            parent: None,
+        });
+        let codec = &self.repository.codec;
+        let payload = codec.encode(&body, &*self.world.dice);
+        let file = envelope::wrap(Resource::STATE, Version::V1_0_0, &payload, codec.keyed());
+        self.repository.store.put(Item::State(id), &file)?;
+        self.stored.fetch_add(file.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Open {
+    fn blob_bytes(&self) -> u64 {
+        (self.file.len() - envelope::HEAD) as u64
+    }
+
+    fn push(&mut self, resource: Resource, mac: Mac, length: u32, stored: &[u8]) {
+        let offset = self.blob_bytes();
+        self.records.push(Record { resource, version: Version::V1_0_0, mac, offset, length, flags: 0 });
+        self.file.extend_from_slice(stored);
+    }
+}
+
+/// Reads index and footer back from the finished file: what cannot be found again must not leave.
+fn verify(repository: &Repository, file: &[u8], records: &[Record]) -> Result<(), Error> {
+    let (_, payload, _) = envelope::split(file, Resource::PACKFILE)?;
+    let tail = packfile::tail(payload)?;
+    let codec = &repository.codec;
+    let footer = Footer::decode(&codec.decode(tail.footer, packfile::FOOTER)?)?;
+    let at = usize::try_from(footer.index_offset).unwrap_or(usize::MAX);
+    let index = tail.before.get(at..).unwrap_or_default();
+    let index = codec.decode(index, records.len() * packfile::RECORD)?;
+    if codec.mac(&index) != footer.index_mac || packfile::decode_index(&index, &footer)? != records {
+        return Err(Error::new(
+            Kind::Damaged,
+            "a packfile does not read back as it was written: faulty memory?",
+        ));
+    }
+    Ok(())
+}

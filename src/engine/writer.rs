@@ -1,0 +1,100 @@
+//! Blobs into the store, each once.
+
+use crate::base::mac::Mac;
+use crate::engine::World;
+use crate::engine::error::Error;
+use crate::engine::index::Index;
+use crate::engine::packer::Packer;
+use crate::engine::repository::Repository;
+use crate::format::kind::Resource;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Sets of claimed blobs, by the last four bits of the MAC: workers seldom meet in one.
+const SHARDS: usize = 16;
+
+/// Buffers that one thread reuses.
+#[derive(Default)]
+pub struct Scratch {
+    compressed: Vec<u8>,
+    stored: Vec<u8>,
+}
+
+/// One run's way into a store.
+pub struct Writer<'a> {
+    repository: &'a Repository,
+    index: &'a Index,
+    world: &'a World,
+    packer: &'a Packer<'a>,
+    claimed: [Mutex<HashSet<(u8, Mac)>>; SHARDS],
+}
+
+impl<'a> Writer<'a> {
+    /// Beside what `index` knows.
+    pub fn new(
+        repository: &'a Repository,
+        index: &'a Index,
+        packer: &'a Packer<'a>,
+        world: &'a World,
+    ) -> Writer<'a> {
+        Writer { repository, index, world, packer, claimed: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    /// The store.
+    pub fn repository(&self) -> &'a Repository {
+        self.repository
+    }
+
+    /// Whether the store has the blob, or this run put it there.
+    pub fn knows(&self, resource: Resource, mac: &Mac) -> bool {
+        self.index.contains(resource, mac)
+            || self.shard(mac).lock().unwrap_or_else(PoisonError::into_inner).contains(&key(resource, mac))
+    }
+
+    fn shard(&self, mac: &Mac) -> &Mutex<HashSet<(u8, Mac)>> {
+        let [.., last] = mac.0;
+        #[expect(clippy::indexing_slicing, reason = "a remainder of the length")]
+        &self.claimed[usize::from(last) % SHARDS]
+    }
+
+    /// Stores a blob under `mac` unless it is known; true when it was new.
+    ///
+    /// # Errors
+    /// The failure that ends the run.
+    pub fn put(
+        &self,
+        resource: Resource,
+        mac: Mac,
+        plain: &[u8],
+        incompressible: bool,
+        scratch: &mut Scratch,
+    ) -> Result<bool, Error> {
+        if self.index.contains(resource, &mac) {
+            return Ok(false);
+        }
+        // Claimed before it is sealed, so that no two workers store the same blob.
+        if !self.shard(&mac).lock().unwrap_or_else(PoisonError::into_inner).insert(key(resource, &mac)) {
+            return Ok(false);
+        }
+        let Scratch { compressed, stored } = scratch;
+        stored.clear();
+        self.repository.codec.encode_with(plain, incompressible, &*self.world.dice, compressed, stored);
+        self.packer.append(resource, mac, stored)?;
+        Ok(true)
+    }
+
+    /// Stores a blob under the MAC of its content, and gives that.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn put_named(&self, resource: Resource, plain: &[u8], scratch: &mut Scratch) -> Result<Mac, Error> {
+        let mac = self.repository.codec.mac(plain);
+        self.put(resource, mac, plain, false, scratch)?;
+        Ok(mac)
+    }
+}
+
+fn key(resource: Resource, mac: &Mac) -> (u8, Mac) {
+    // Types of blobs are below 256.
+    (resource.0 as u8, *mac)
+}
