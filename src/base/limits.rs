@@ -13,8 +13,15 @@ pub const LOCK_BYTES_MAX: u64 = 64 * 1024;
 /// and snapshot headers are far below.
 pub const BLOB_BYTES_MAX: usize = 64 << 20;
 
+/// Largest plaintext of one OBJECT, the chunk list of a file: about 110 bytes a chunk, so this is a
+/// file of 1 TB in chunks of the 96 KiB that Plakar v1.0 makes on average.
+pub const OBJECT_BYTES_MAX: usize = 1 << 30;
+
 /// Stored form of a blob at most: sealing and framing add under 1 %.
 pub const STORED_BLOB_BYTES_MAX: usize = BLOB_BYTES_MAX + (1 << 20);
+
+/// What sealing and framing add to a blob at most: under 1 % of the largest.
+pub const STORED_OVERHEAD_BYTES_MAX: usize = 8 << 20;
 
 /// Deepest B+tree followed. Order 50 reaches 50^12 keys long before this.
 pub const TREE_DEPTH_MAX: usize = 32;

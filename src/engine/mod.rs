@@ -1,13 +1,32 @@
 //! Backup, restore, check: Kloset over the ports.
 
+pub mod blobs;
+pub mod budget;
+pub mod cat;
+pub mod check;
+mod check_content;
 pub mod codec;
+pub mod dates;
 pub mod error;
+pub mod errors;
 pub mod index;
+pub mod listing;
 pub mod lock;
 pub mod packer;
+pub mod plan;
 pub mod repository;
+pub mod restore;
+mod restore_any;
+mod restore_sequential;
+pub mod retention;
+pub mod select;
+pub mod snapshot;
+pub mod tree;
 pub mod tree_build;
+mod verdicts;
+pub mod walk;
 pub mod writer;
+pub mod xattrs;
 
 use crate::base::mac::Mac;
 use crate::ports::cancel::Cancel;

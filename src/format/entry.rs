@@ -448,30 +448,41 @@ pub fn dirpack_append(out: &mut Vec<u8>, directory: bool, entry: &[u8], mac: &Ma
     out.extend_from_slice(&mac.0);
 }
 
+/// The first child in a dirpack and the bytes it takes; `None` while it is not there as a whole, so
+/// that a dirpack can be read in pieces.
+///
+/// # Errors
+/// `Damaged` for a record of an unknown type, or too short to be one.
+pub fn dirpack_next(content: &[u8]) -> Result<Option<(DirpackRecord<'_>, usize)>, FormatError> {
+    let mut r = bytes::Reader::new(content);
+    let (Ok(kind), Ok(len)) = (r.u8("record type"), r.u32("record length")) else { return Ok(None) };
+    if !matches!(kind, 1 | 2) {
+        return Err(FormatError::damaged(DIRPACK, format!("record type {kind}")));
+    }
+    if len < 32 {
+        return Err(FormatError::damaged(DIRPACK, format!("a record of {len} bytes")));
+    }
+    let Ok(record) = r.take(len as usize, "record") else { return Ok(None) };
+    let Some((entry, mac)) = record.split_last_chunk::<32>() else { return Ok(None) };
+    let record = DirpackRecord { directory: kind == 1, entry, mac: Mac(*mac) };
+    Ok(Some((record, content.len() - r.rest().len())))
+}
+
 /// The children in a dirpack, in the order they lie there.
 pub fn dirpack_iter(content: &[u8]) -> impl Iterator<Item = Result<DirpackRecord<'_>, FormatError>> {
-    const WHAT: &str = "directory listing";
-    let mut r = bytes::Reader::new(content);
-    let mut failed = false;
+    let mut rest = content;
     std::iter::from_fn(move || {
-        if failed || r.is_empty() {
+        if rest.is_empty() {
             return None;
         }
-        let mut next = || {
-            let short = |e: bytes::Short| FormatError::damaged(WHAT, e.to_string());
-            let kind = r.u8("record type").map_err(short)?;
-            let len = r.u32("record length").map_err(short)? as usize;
-            let record = r.take(len, "record").map_err(short)?;
-            let (entry, mac) = record
-                .split_last_chunk::<32>()
-                .ok_or_else(|| FormatError::damaged(WHAT, format!("a record of {len} bytes")))?;
-            match kind {
-                1 | 2 => Ok(DirpackRecord { directory: kind == 1, entry, mac: Mac(*mac) }),
-                _ => Err(FormatError::damaged(WHAT, format!("record type {kind}"))),
-            }
+        let (record, used) = match dirpack_next(rest) {
+            Ok(Some((record, used))) => (Ok(record), used),
+            Ok(None) => (Err(FormatError::damaged(DIRPACK, "ends within a record")), rest.len()),
+            Err(fault) => (Err(fault), rest.len()),
         };
-        let record = next();
-        failed = record.is_err();
+        rest = rest.get(used..).unwrap_or_default();
         Some(record)
     })
 }
+
+const DIRPACK: &str = "directory listing";

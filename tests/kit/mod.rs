@@ -3,5 +3,10 @@
 
 pub mod command;
 pub mod connect;
+pub mod damage;
+pub mod json;
+pub mod manifest;
+pub mod reader;
+pub mod sample;
 pub mod skip;
 pub mod trees;
