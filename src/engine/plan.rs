@@ -8,7 +8,7 @@ use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs::{self, Blobs, Stored};
 use crate::engine::budget::{Budget, Permit};
-use crate::engine::error::{Error, Kind};
+use crate::engine::error::Error;
 use crate::engine::index::Place;
 use crate::format::kind::Resource;
 use crate::format::object::Chunk;

@@ -9,7 +9,7 @@ use crate::base::mac::Mac;
 use crate::base::path;
 use crate::engine::World;
 use crate::engine::blobs;
-use crate::engine::error::{Error, Kind};
+use crate::engine::error::Error;
 use crate::engine::plan::{Fetcher, Want};
 use crate::engine::restore_any;
 use crate::engine::restore_sequential;
