@@ -27,9 +27,6 @@ fn store_of_the_golden_source(name: &str, passphrase: Option<&str>) {
     let scratch = Scratch::new(name);
     let Some(dir) = unpack(name, &scratch) else { return };
     unpack("source", &scratch).unwrap();
-    // The archive of the source does not carry its one attribute.
-    let hello = dir.join("golden-src/hello.txt");
-    let _ = rustix::fs::setxattr(&hello, "user.foo", b"bar", rustix::fs::XattrFlags::empty());
     let opened = open(&dir.join(name), passphrase);
     let ids = assert_sound(&opened, name);
     assert!(!ids.is_empty(), "{name}");

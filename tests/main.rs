@@ -2,6 +2,7 @@
 
 mod cli;
 mod engine_check;
+mod engine_restore;
 mod fixtures;
 mod fs_destination;
 mod fs_source;

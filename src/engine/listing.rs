@@ -258,3 +258,46 @@ impl Directories {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::accept;
+    use crate::base::file::{FileInfo, Mode};
+    use crate::base::mac::Mac;
+    use crate::format::entry::{DirpackRecord, Entry};
+    use crate::format::kind::Generation;
+
+    fn entry(parent: &[u8], name: &[u8], directory: bool) -> Vec<u8> {
+        let mode = Mode(if directory { Mode::DIR | 0o755 } else { 0o644 });
+        let info = FileInfo { name: name.to_vec(), mode, ..FileInfo::default() };
+        Entry { parent_path: parent.to_vec(), info, ..Entry::default() }.encode(Generation::V1_0)
+    }
+
+    #[test]
+    fn an_entry_cannot_lead_out_of_its_directory() {
+        // name of the case, parent, name, is a directory, is marked as one, name before it, accepted
+        type Case<'a> = (&'a str, &'a [u8], &'a [u8], bool, bool, Option<(&'a [u8], bool)>, bool);
+        let cases: &[Case<'_>] = &[
+            ("an ordinary one", b"/d", b"b", false, false, Some((b"a", false)), true),
+            ("the first", b"/d", b"b", false, false, None, true),
+            ("not utf-8", b"/d", b"\xff\n", false, false, None, true),
+            ("a key and keys below it", b"/d", b"a", true, true, Some((b"a", false)), true),
+            ("the same twice", b"/d", b"a", false, false, Some((b"a", false)), false),
+            ("out of order", b"/d", b"a", false, false, Some((b"b", false)), false),
+            ("up", b"/d", b"..", true, true, None, false),
+            ("here", b"/d", b".", true, true, None, false),
+            ("nothing", b"/d", b"", false, false, None, false),
+            ("a path", b"/d", b"x/../../etc", false, false, None, false),
+            ("a zero byte", b"/d", b"x\0y", false, false, None, false),
+            ("elsewhere", b"/etc", b"passwd", false, false, None, false),
+            ("the root again", b"/", b"/", true, true, None, false),
+            ("marked as a directory", b"/d", b"b", false, true, None, false),
+        ];
+        for (case, parent, name, directory, marked, last, wanted) in cases {
+            let bytes = entry(parent, name, *directory);
+            let record = DirpackRecord { directory: *marked, entry: &bytes, mac: Mac::ZERO };
+            let last = last.map(|(name, directory)| (name.to_vec(), directory));
+            assert_eq!(accept(b"/d", last.as_ref(), &record).is_ok(), *wanted, "{case}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What tests share.
 #![allow(dead_code, reason = "each test uses its part of the kit")]
 
+pub mod bucket_destination;
 pub mod command;
 pub mod connect;
 pub mod damage;

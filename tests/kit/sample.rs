@@ -27,6 +27,11 @@ pub fn unpack(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     let mut tar = Command::new("tar");
     tar.arg("-xpzf").arg(&archive).arg("-C").arg(scratch.path());
     assert!(tar.status().is_ok_and(|status| status.success()), "{archive:?}");
+    if name == "source" {
+        // The archive does not carry the tree's one extended attribute.
+        let hello = scratch.join("golden-src/hello.txt");
+        let _ = rustix::fs::setxattr(&hello, "user.foo", b"bar", rustix::fs::XattrFlags::empty());
+    }
     Some(scratch.path().to_path_buf())
 }
 
