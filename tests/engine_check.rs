@@ -12,8 +12,15 @@ use std::sync::Arc;
 
 #[test]
 fn damage_of_any_blob_is_noticed_and_restore_saves_the_rest() {
+    // Where nothing is compressed or sealed, a header is protected by its packfile's MAC alone.
+    for name in ["plain", "nocomp"] {
+        damage_is_noticed(name);
+    }
+}
+
+fn damage_is_noticed(name: &str) {
     let scratch = Scratch::new("check-damage");
-    let Some(sample) = sample::stored(&scratch) else { return };
+    let Some(sample) = sample::stored_as(name, &scratch) else { return };
     let store = Arc::new(Damaged::new(sample.store.clone()));
     let opened = Opened::new(store.clone(), None).unwrap();
     assert_eq!(opened.problems(false), Vec::<String>::new());
@@ -24,8 +31,9 @@ fn damage_of_any_blob_is_noticed_and_restore_saves_the_rest() {
             store.heal();
             store.flip(place);
             let told = format!("{resource} {} of {} bytes", place.mac.short(), place.length);
-            let problems = opened.problems(false);
-            assert!(!problems.is_empty(), "nobody noticed a flipped bit in {told}");
+            let mut problems = opened.problems(false);
+            problems.extend(opened.packfile_problems());
+            assert!(!problems.is_empty(), "{name}: nobody noticed a flipped bit in {told}");
             // What is written under a right name has the right content, or is not there.
             let out = scratch.join("out");
             if let Ok(report) = opened.restore(&sample.id, b"./", &out) {

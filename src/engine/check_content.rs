@@ -36,8 +36,8 @@ pub(crate) struct Content<'x, 'b, 'r> {
     fetcher: &'x Fetcher<'b, 'r>,
     world: &'x World,
     verdicts: Mutex<Verdicts>,
-    /// Length of every packfile, when entries and chunks need only exist.
-    packfiles: Option<HashMap<Mac, u64>>,
+    /// Length of every packfile that is there, when entries and chunks need only exist.
+    packfiles: Option<Mutex<HashMap<Mac, u64>>>,
 }
 
 impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
@@ -52,7 +52,7 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
             false => None,
             true => {
                 let listed = blobs.repository().store.list(store::Kind::Packfile)?;
-                Some(listed.into_iter().map(|file| (file.id, file.size)).collect())
+                Some(Mutex::new(listed.into_iter().map(|file| (file.id, file.size)).collect()))
             }
         };
         let verdicts = Mutex::new(Verdicts::new(blobs.index().len()));
@@ -159,12 +159,23 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
             return;
         }
         let stored = index.places(resource, mac).into_iter().any(|place| {
-            let sizes = self.packfiles.as_ref();
-            let size = sizes.and_then(|sizes| sizes.get(&index.packfile(place.packfile)));
-            size.is_some_and(|size| place.offset.saturating_add(u64::from(place.length)) <= *size)
+            place.offset.saturating_add(u64::from(place.length)) <= self.packfile_bytes(place.packfile)
         });
         let lost = || format!("{resource} {}: its packfile is lost or cut short", mac.short());
         self.note(resource, mac, if stored { Ok(()) } else { Err(lost()) });
+    }
+
+    /// How long a packfile is, 0 when it is not there.
+    fn packfile_bytes(&self, number: u32) -> u64 {
+        let blobs = self.fetcher.blobs();
+        let Some(sizes) = &self.packfiles else { return 0 };
+        let mut sizes = lock(sizes);
+        *sizes.entry(blobs.index().packfile(number)).or_insert_with(|| {
+            // Not listed. An archive's one packfile has another name there than in its state.
+            let end = blobs.index().packfile_end(number);
+            let last = blobs.read(number, end.saturating_sub(1), 1);
+            if last.is_ok() { end } else { 0 }
+        })
     }
 
     fn note(&self, resource: Resource, mac: &Mac, outcome: Result<(), String>) {

@@ -5,6 +5,7 @@ pub mod budget;
 pub mod cat;
 pub mod check;
 mod check_content;
+pub mod check_packfiles;
 pub mod codec;
 pub mod dates;
 pub mod error;

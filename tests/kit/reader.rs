@@ -8,6 +8,7 @@ use plakar::connectors::fs_destination::FsDestination;
 use plakar::engine::World;
 use plakar::engine::blobs::{Blobs, WALK_BLOCK_BYTES, WALK_BLOCKS};
 use plakar::engine::check::{Checked, Checker, Options};
+use plakar::engine::check_packfiles;
 use plakar::engine::error::Error;
 use plakar::engine::index::Index;
 use plakar::engine::plan::{Fetcher, Width};
@@ -93,6 +94,12 @@ impl Opened {
             let check = |id: &Mac| Ok((*id, checker.snapshot(id, &Argument::default())?));
             self.index.snapshots().iter().map(check).collect()
         })
+    }
+
+    /// What a check finds wrong with whole packfiles.
+    pub fn packfile_problems(&self) -> Vec<String> {
+        let problems = check_packfiles::check(&self.repository, &self.index, &self.world).unwrap();
+        problems.into_iter().map(|(_, what)| what).collect()
     }
 
     /// Every problem a check finds, as lines.

@@ -37,9 +37,14 @@ pub fn unpack(name: &str, scratch: &Scratch) -> Option<PathBuf> {
 
 /// Unpacks the sample; `None` (and a counted skip) without the reference stores.
 pub fn stored(scratch: &Scratch) -> Option<Sample> {
-    let dir = unpack("plain", scratch)?;
+    stored_as("plain", scratch)
+}
+
+/// As [`stored`], from another plaintext store of the same tree.
+pub fn stored_as(name: &str, scratch: &Scratch) -> Option<Sample> {
+    let dir = unpack(name, scratch)?;
     unpack("source", scratch)?;
-    let store: Arc<dyn Store> = Arc::new(FsStore::new(bytes(&dir.join("plain")), context().0));
+    let store: Arc<dyn Store> = Arc::new(FsStore::new(bytes(&dir.join(name)), context().0));
     let id = Opened::new(store.clone(), None).unwrap().snapshots().0[0];
     Some(Sample { store, id, tree: dir.join("golden-src") })
 }
