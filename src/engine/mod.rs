@@ -1,5 +1,6 @@
 //! Backup, restore, check: Kloset over the ports.
 
+pub mod backup;
 pub mod blobs;
 pub mod budget;
 pub mod cat;
@@ -7,9 +8,11 @@ pub mod check;
 mod check_content;
 pub mod check_packfiles;
 pub mod codec;
+pub mod content;
 pub mod dates;
 pub mod error;
 pub mod errors;
+mod frames;
 pub mod index;
 pub mod listing;
 pub mod lock;

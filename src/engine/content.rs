@@ -1,0 +1,151 @@
+//! Content into chunks and objects: files, extended attributes and directory listings alike.
+
+use crate::algo::chunk::Chunker;
+use crate::algo::entropy::entropy;
+use crate::algo::mime;
+use crate::base::mac::Mac;
+use crate::engine::error::Error;
+use crate::engine::writer::{Scratch, Writer};
+use crate::format::kind::Resource;
+use crate::format::object::{Chunk, Object};
+use std::io::{self, Read};
+
+/// Entropy above which LZ4 gains nothing: measured on compressed and encrypted files, whose chunks
+/// lie at 7.99 and above.
+const INCOMPRESSIBLE: f64 = 7.98;
+
+/// Content read ahead of the cut, two largest chunks long so that little is moved.
+pub struct Window {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    done: bool,
+}
+
+impl Window {
+    /// For chunks of that cutter.
+    pub fn new(chunker: &Chunker) -> Window {
+        Window { buffer: vec![0; 2 * chunker.max()], start: 0, end: 0, done: false }
+    }
+
+    /// Forgets the content before.
+    pub fn restart(&mut self) {
+        (self.start, self.end, self.done) = (0, 0, false);
+    }
+
+    /// Reads until a whole window for the next cut is there, or the content ends. Gives the bytes
+    /// read.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn fill(&mut self, reader: &mut dyn Read, max: usize) -> io::Result<u64> {
+        if self.done || self.end - self.start >= max {
+            return Ok(0);
+        }
+        if self.start + max > self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        let before = self.end;
+        while self.end - self.start < max {
+            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match reader.read(room) {
+                Ok(0) => {
+                    self.done = true;
+                    break;
+                }
+                Ok(read) => self.end += read.min(room.len()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.end - before) as u64)
+    }
+
+    /// What is there and not taken.
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Whether the content ends with what is there.
+    pub fn is_last(&self) -> bool {
+        self.done
+    }
+
+    /// Takes the first `len` bytes.
+    pub fn take(&mut self, len: usize) {
+        self.start = (self.start + len).min(self.end);
+    }
+}
+
+/// Stores one chunk of a file.
+///
+/// # Errors
+/// The failure that ends the run.
+pub fn store_chunk(data: &[u8], writer: &Writer<'_>, scratch: &mut Scratch) -> Result<Chunk, Error> {
+    let mac = writer.repository().codec.mac(data);
+    let entropy = entropy(data);
+    writer.put(Resource::CHUNK, mac, data, entropy > INCOMPRESSIBLE, scratch)?;
+    // A chunk is at most a few MiB.
+    Ok(Chunk { mac, length: data.len() as u32, entropy, flags: 0 })
+}
+
+/// Average entropy of chunks, by length, summed in order.
+pub fn average_entropy(chunks: &[Chunk]) -> f64 {
+    let total: u64 = chunks.iter().map(|chunk| u64::from(chunk.length)).sum();
+    if total == 0 {
+        return 0.0;
+    }
+    chunks.iter().map(|chunk| chunk.entropy * f64::from(chunk.length)).sum::<f64>() / total as f64
+}
+
+/// Content at hand, as an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// An extended attribute: chunks are content, and described like a file's.
+    Attribute,
+    /// A directory listing: chunks are structure, and nothing is said of them.
+    Listing,
+}
+
+/// Stores content that is in memory; gives the name of its OBJECT.
+///
+/// # Errors
+/// The failure that ends the run.
+pub fn store_bytes(
+    content: &[u8],
+    of: Of,
+    chunker: &Chunker,
+    writer: &Writer<'_>,
+    scratch: &mut Scratch,
+) -> Result<Mac, Error> {
+    let mut chunks = Vec::new();
+    let mut rest = content;
+    loop {
+        let window = rest.get(..chunker.max()).unwrap_or(rest);
+        let (data, left) = rest.split_at(chunker.cut(window));
+        chunks.push(match of {
+            Of::Attribute => store_chunk(data, writer, scratch)?,
+            Of::Listing => {
+                let mac = writer.put_named(Resource::CHUNK, data, scratch)?;
+                Chunk { mac, length: data.len() as u32, entropy: 0.0, flags: 0 }
+            }
+        });
+        rest = left;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let content_mac = match chunks.as_slice() {
+        [only] => only.mac,
+        _ => writer.repository().codec.mac(content),
+    };
+    let (content_type, entropy) = match of {
+        Of::Attribute => (mime::sniff(content), average_entropy(&chunks)),
+        Of::Listing => ("application/octet-stream", 0.0),
+    };
+    let object =
+        Object { content: content_mac, chunks, content_type: content_type.to_owned(), entropy, flags: 0 };
+    writer.put_named(Resource::OBJECT, &object.encode(), scratch)
+}
