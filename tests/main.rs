@@ -1,6 +1,14 @@
 //! One test program, one module per promise. Names that begin with `minio` need a MinIO server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod cli;
+mod engine_backup;
 mod engine_check;
 mod engine_restore;
 mod fixtures;

@@ -254,7 +254,6 @@ fn key(resource: Resource, mac: &Mac) -> Option<[u8; KEY]> {
     Some(key)
 }
 
-#[expect(clippy::indexing_slicing, reason = "constant ranges within a fixed array")]
 fn record(resource: Resource, mac: &Mac, packfile: u32, offset: u64, length: u32) -> Record {
     let mut record = [0; RECORD];
     // States have one byte for a type.
@@ -267,7 +266,6 @@ fn record(resource: Resource, mac: &Mac, packfile: u32, offset: u64, length: u32
     record
 }
 
-#[expect(clippy::indexing_slicing, reason = "constant ranges within a fixed array")]
 fn parts(record: &Record) -> (u8, Mac, Place) {
     let mut mac = Mac::ZERO;
     mac.0.copy_from_slice(&record[1..33]);

@@ -18,6 +18,7 @@ pub mod listing;
 pub mod lock;
 pub mod packer;
 pub mod plan;
+pub mod previous;
 pub mod repository;
 pub mod restore;
 mod restore_any;

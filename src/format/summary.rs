@@ -169,8 +169,8 @@ impl Summary {
     pub fn finish(&mut self, errors: u64) {
         self.below.errors += errors;
         let t = &mut self.directory;
-        if t.files > 0 {
-            t.avg_size = t.size / t.files;
+        if let Some(avg_size) = t.size.checked_div(t.files) {
+            t.avg_size = avg_size;
             t.avg_entropy = t.sum_entropy / t.files as f64;
         }
     }

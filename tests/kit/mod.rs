@@ -7,6 +7,7 @@ pub mod connect;
 pub mod damage;
 pub mod json;
 pub mod manifest;
+pub mod memory_store;
 pub mod reader;
 pub mod sample;
 pub mod skip;
