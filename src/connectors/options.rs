@@ -1,0 +1,253 @@
+//! Options of connectors: which there are, and what their values mean.
+
+use crate::base::secret::Secret;
+use crate::ports::fault::{Fault, FaultKind};
+use std::collections::BTreeMap;
+
+/// Name and value of each, as the configuration holds them.
+pub type Options = BTreeMap<String, String>;
+
+/// What a connector is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It keeps a Kloset.
+    Store,
+    /// A backup reads from it.
+    Source,
+    /// A restore writes to it.
+    Destination,
+}
+
+const S3: [&str; 7] = [
+    "access_key",
+    "secret_access_key",
+    "session_token",
+    "use_tls",
+    "tls_insecure_no_verify",
+    "region",
+    "virtual_host",
+];
+
+/// Storage classes of packfiles; the last two give nothing back without a thaw.
+const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+];
+
+/// The options that a connector knows.
+pub fn known(protocol: &str, role: Role) -> Vec<&'static str> {
+    match (protocol, role) {
+        ("fs", Role::Source) => vec!["dont_traverse_fs"],
+        ("s3", Role::Store) => S3.into_iter().chain(["storage_class"]).collect(),
+        ("s3", _) => S3.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Refuses what the connector would pass over.
+///
+/// # Errors
+/// `Unsupported`: the first unknown option, with the one that was probably meant.
+pub fn check(protocol: &str, role: Role, options: &Options) -> Result<(), Fault> {
+    let known = known(protocol, role);
+    let Some(unknown) = options.keys().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
+    let who = match role {
+        Role::Store => "store",
+        Role::Source => "source",
+        Role::Destination => "destination",
+    };
+    let remedy = match (nearest(unknown, &known), known.as_slice()) {
+        (_, []) => "it takes none".to_owned(),
+        (Some(near), all) => format!("did you mean {near}? it takes {}", all.join(", ")),
+        (None, all) => format!("it takes {}", all.join(", ")),
+    };
+    let message = format!("unknown option {unknown:?} of a {protocol} {who}");
+    Err(Fault::new(FaultKind::Unsupported, message).with_remedy(remedy))
+}
+
+/// A yes or no in the ten ways that Go's `strconv.ParseBool` takes.
+///
+/// # Errors
+/// `Unsupported`: `invalid NAME value`.
+pub fn flag(options: &Options, name: &str, default: bool) -> Result<bool, Fault> {
+    match options.get(name).map(String::as_str) {
+        None => Ok(default),
+        Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
+        Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
+        Some(_) => Err(Fault::new(FaultKind::Unsupported, format!("invalid {name} value"))
+            .with_remedy("true or false is expected")),
+    }
+}
+
+/// How to reach a server, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Options {
+    /// Name of the key.
+    pub access_key: String,
+    /// The key.
+    pub secret_access_key: Secret,
+    /// Of temporary keys.
+    pub session_token: Option<Secret>,
+    /// Whether to speak TLS.
+    pub use_tls: bool,
+    /// Whether any certificate will do.
+    pub tls_insecure_no_verify: bool,
+    /// For signatures, when the server does not tell.
+    pub region: Option<String>,
+    /// Bucket in the host name (`Some(true)`), in the path (`Some(false)`), or as is usual there.
+    pub virtual_host: Option<bool>,
+    /// Of packfiles; `None` leaves it to the server.
+    pub storage_class: Option<String>,
+}
+
+impl S3Options {
+    /// Reads options that [`check`] has passed.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming the option.
+    pub fn parse(options: &Options) -> Result<S3Options, Fault> {
+        let required = |name: &str| {
+            let given = options.get(name).filter(|value| !value.is_empty());
+            given.cloned().ok_or_else(|| Fault::new(FaultKind::Unsupported, format!("missing {name}")))
+        };
+        let optional = |name: &str| options.get(name).filter(|value| !value.is_empty()).cloned();
+        Ok(S3Options {
+            access_key: required("access_key")?,
+            secret_access_key: Secret::new(required("secret_access_key")?.into_bytes()),
+            session_token: optional("session_token").map(|token| Secret::new(token.into_bytes())),
+            use_tls: flag(options, "use_tls", true)?,
+            tls_insecure_no_verify: flag(options, "tls_insecure_no_verify", false)?,
+            region: optional("region"),
+            virtual_host: match options.contains_key("virtual_host") {
+                true => Some(flag(options, "virtual_host", false)?),
+                false => None,
+            },
+            storage_class: optional("storage_class")
+                .map(|class| storage_class(&class))
+                .transpose()?
+                .flatten(),
+        })
+    }
+}
+
+/// The header's value; none for the class that every server has anyway.
+fn storage_class(class: &str) -> Result<Option<String>, Fault> {
+    let class = class.to_ascii_uppercase();
+    match class.as_str() {
+        "STANDARD" => Ok(None),
+        "GLACIER" | "DEEP_ARCHIVE" => {
+            let message = format!("storage_class {class}: what is stored in it cannot be read back at once");
+            Err(Fault::new(FaultKind::Unsupported, message)
+                .with_remedy("GLACIER_IR is the cheapest class that can"))
+        }
+        known if STORAGE_CLASSES.contains(&known) => Ok(Some(class)),
+        _ => Err(Fault::new(FaultKind::Unsupported, "invalid storage_class value")
+            .with_remedy(format!("one of {}", STORAGE_CLASSES.join(", ")))),
+    }
+}
+
+/// The known name that differs least, if it differs little.
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distances = known.iter().map(|candidate| (distance(name, candidate), *candidate));
+    distances.min().filter(|(distance, candidate)| *distance <= candidate.len() / 2).map(|(_, name)| name)
+}
+
+/// Letters inserted, left out or replaced on the way from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (n, a) in from.chars().enumerate() {
+        let mut above_left = n;
+        let mut left = n + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
+            let above = *cell;
+            let replaced = above_left + usize::from(a != b);
+            left = replaced.min(above + 1).min(left + 1);
+            above_left = above;
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = n + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, Role, S3Options, check, distance};
+
+    fn options(pairs: &[(&str, &str)]) -> Options {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn unknown_options_are_refused_with_the_nearest_known_one() {
+        let cases = [
+            ("s3", Role::Store, "acess_key", Some("did you mean access_key?")),
+            ("s3", Role::Store, "storage-class", Some("did you mean storage_class?")),
+            ("s3", Role::Source, "storage_class", Some("it takes access_key")),
+            ("s3", Role::Source, "usetls", Some("did you mean use_tls?")),
+            ("s3", Role::Destination, "zzz", Some("it takes access_key")),
+            ("fs", Role::Store, "access_key", Some("it takes none")),
+            ("fs", Role::Source, "dont_traverse", Some("did you mean dont_traverse_fs?")),
+            ("fs", Role::Source, "dont_traverse_fs", None),
+            ("s3", Role::Store, "storage_class", None),
+        ];
+        for (protocol, role, name, told) in cases {
+            let found = check(protocol, role, &options(&[(name, "x")])).err().map(|fault| fault.to_string());
+            match told {
+                None => assert_eq!(found, None),
+                Some(told) => {
+                    let found = found.unwrap();
+                    assert!(found.contains(told) && found.contains(name), "{found}");
+                    assert!(!found.contains("did you mean") || told.starts_with("did you"), "{found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        let keys = [("access_key", "a"), ("secret_access_key", "hush")];
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[], "missing access_key"),
+            (&keys[..1], "missing secret_access_key"),
+            (&[keys[0], ("secret_access_key", "")], "missing secret_access_key"),
+            (&[keys[0], keys[1], ("use_tls", "yes")], "invalid use_tls value"),
+            (&[keys[0], keys[1], ("tls_insecure_no_verify", "")], "invalid tls_insecure_no_verify value"),
+            (&[keys[0], keys[1], ("storage_class", "COLD")], "invalid storage_class value"),
+            (&[keys[0], keys[1], ("storage_class", "glacier")], "storage_class GLACIER: "),
+            (&[keys[0], keys[1], ("virtual_host", "maybe")], "invalid virtual_host value"),
+        ];
+        for (pairs, begins) in cases {
+            let fault = S3Options::parse(&options(pairs)).unwrap_err();
+            assert!(fault.message.starts_with(begins), "{fault}");
+        }
+    }
+
+    #[test]
+    fn defaults_and_classes() {
+        let keys = [("access_key", "a"), ("secret_access_key", "hush")];
+        let parsed = S3Options::parse(&options(&keys)).unwrap();
+        assert!(parsed.use_tls && !parsed.tls_insecure_no_verify);
+        assert_eq!((parsed.virtual_host, &parsed.storage_class), (None, &None));
+        assert!(!format!("{parsed:?}").contains("hush"));
+        for (given, kept) in [("standard", None), ("standard_ia", Some("STANDARD_IA")), ("", None)] {
+            let parsed = S3Options::parse(&options(&[keys[0], keys[1], ("storage_class", given)])).unwrap();
+            assert_eq!(parsed.storage_class.as_deref(), kept);
+        }
+    }
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3)] {
+            assert_eq!(distance(a, b), expected);
+        }
+    }
+}

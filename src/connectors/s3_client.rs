@@ -1,0 +1,39 @@
+//! From a location and its options to a bucket.
+
+use crate::connectors::context::Context;
+use crate::connectors::location::S3Location;
+use crate::connectors::options::S3Options;
+use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::bucket::Bucket;
+use crate::s3::client::{Client, Config};
+use crate::s3::proto::address::{Addressing, Endpoint};
+use std::sync::Arc;
+
+/// Connects to nothing yet.
+///
+/// # Errors
+/// `Unsupported`: a host, a bucket or a key that cannot be.
+pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> Result<Bucket, Fault> {
+    let endpoint = Endpoint::parse(&location.host, options.use_tls)
+        .map_err(|why| Fault::new(FaultKind::Unsupported, format!("{location}: {why}")))?;
+    let config = Config {
+        region: options.region.clone(),
+        session_token: options.session_token.clone(),
+        addressing: match options.virtual_host {
+            None => Addressing::Auto,
+            Some(true) => Addressing::VirtualHost,
+            Some(false) => Addressing::Path,
+        },
+        tls_insecure: options.tls_insecure_no_verify,
+        connections: context.concurrency,
+        ..Config::new(endpoint, options.access_key.clone(), options.secret_access_key.clone())
+    };
+    let client = Client::new(
+        config,
+        Arc::clone(&context.clock),
+        Arc::clone(&context.dice),
+        context.cancel.clone(),
+        Arc::clone(&context.notice),
+    )?;
+    client.bucket(&location.bucket)
+}

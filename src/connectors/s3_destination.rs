@@ -1,0 +1,252 @@
+//! A bucket, or a prefix of it, as the place of a restore.
+//!
+//! Small objects are gathered and sent in one request; large ones stream through a thread of their
+//! own that uploads parts while more content arrives. Directories, modes and owners have no place
+//! in a bucket; links and pipes are refused by kind, so that the caller can count them.
+
+use crate::connectors::context::Context;
+use crate::connectors::location::S3Location;
+use crate::connectors::options::S3Options;
+use crate::connectors::s3_client;
+use crate::connectors::s3_keys;
+use crate::ports::destination::{Attributes, Body, Destination, Order};
+use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::bucket::{Bucket, PutOptions};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// Objects up to this size are gathered in memory and sent in one request.
+const WHOLE_BYTES_MAX: u64 = 8 << 20;
+
+/// Pieces of a large object between the restore and its upload.
+const PIECES_AHEAD: usize = 2;
+
+/// See the module.
+pub struct S3Destination {
+    location: String,
+    place: Arc<Place>,
+}
+
+struct Place {
+    bucket: Bucket,
+    /// Empty, or ending in `/`.
+    prefix: Vec<u8>,
+}
+
+impl S3Destination {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// `Unsupported`: a place or an option that cannot be.
+    pub fn new(
+        location: &S3Location,
+        options: &S3Options,
+        context: &Context,
+    ) -> Result<S3Destination, Fault> {
+        let mut prefix = location.directory();
+        if !prefix.is_empty() {
+            prefix.push(b'/');
+        }
+        let bucket = s3_client::bucket(location, options, context)?;
+        Ok(S3Destination { location: location.to_string(), place: Arc::new(Place { bucket, prefix }) })
+    }
+}
+
+impl Place {
+    fn key(&self, path: &[u8]) -> Vec<u8> {
+        [&self.prefix[..], &s3_keys::key_of(path)].concat()
+    }
+
+    /// Makes the bucket after an upload found that there is none.
+    fn put(&self, key: &[u8], body: &[u8]) -> Result<(), Fault> {
+        let put = || self.bucket.put_object(key, body, &PutOptions::default());
+        match put() {
+            Err(fault) if fault.kind == FaultKind::Missing => {
+                self.bucket.create_bucket()?;
+                put()
+            }
+            done => done,
+        }
+    }
+
+    fn put_stream(&self, key: &[u8], body: &mut dyn Read, size: u64) -> Result<(), Fault> {
+        // A stream cannot be sent twice, so its bucket is looked for first.
+        if let Err(fault) = self.bucket.head_bucket()
+            && fault.kind == FaultKind::Missing
+        {
+            self.bucket.create_bucket()?;
+        }
+        self.bucket.put_stream(key, body, Some(size), &PutOptions::default())
+    }
+}
+
+fn unsupported(path: &[u8], what: &str) -> Fault {
+    let shown = String::from_utf8_lossy(path).into_owned();
+    Fault::new(FaultKind::Unsupported, format!("{shown}: a bucket has no {what}"))
+}
+
+impl Destination for S3Destination {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn order(&self) -> Order {
+        Order::Sequential
+    }
+
+    fn directory(&self, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn file(&self, path: &[u8], attributes: &Attributes) -> Result<Box<dyn Body>, Fault> {
+        let key = self.place.key(path);
+        let size = u64::try_from(attributes.info.size).unwrap_or(0);
+        if size <= WHOLE_BYTES_MAX {
+            let content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            return Ok(Box::new(Whole { place: Arc::clone(&self.place), key, size, content }));
+        }
+        let (sender, receiver) = sync_channel(PIECES_AHEAD);
+        let place = Arc::clone(&self.place);
+        let upload = std::thread::spawn(move || {
+            let mut pieces = Pieces { receiver, piece: Vec::new(), at: 0 };
+            place.put_stream(&key, &mut pieces, size)
+        });
+        Ok(Box::new(Stream { sender: Some(sender), upload: Some(upload), written: 0 }))
+    }
+
+    fn symlink(&self, path: &[u8], _: &[u8], _: &Attributes) -> Result<(), Fault> {
+        Err(unsupported(path, "symbolic links"))
+    }
+
+    fn hard_link(&self, path: &[u8], _: &[u8]) -> Result<(), Fault> {
+        Err(unsupported(path, "hard links"))
+    }
+
+    fn special(&self, path: &[u8], _: &Attributes) -> Result<(), Fault> {
+        Err(unsupported(path, "special files"))
+    }
+
+    fn finish_directory(&self, _: &[u8], _: &Attributes) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn out_of_order(at: u64, wanted: u64) -> Fault {
+    Fault::new(FaultKind::Unsupported, format!("content for byte {at} came where byte {wanted} was due"))
+}
+
+/// A small object.
+struct Whole {
+    place: Arc<Place>,
+    key: Vec<u8>,
+    size: u64,
+    content: Vec<u8>,
+}
+
+impl Body for Whole {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        if offset != self.content.len() as u64 {
+            return Err(out_of_order(offset, self.content.len() as u64));
+        }
+        self.content.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Fault> {
+        let found = self.content.len() as u64;
+        if found != self.size {
+            return Err(Fault::new(FaultKind::Damaged, format!("{found} bytes of {} came", self.size)));
+        }
+        self.place.put(&self.key, &self.content)
+    }
+}
+
+/// A large object on its way.
+struct Stream {
+    /// Gone once the content is complete, or given up.
+    sender: Option<SyncSender<Piece>>,
+    upload: Option<JoinHandle<Result<(), Fault>>>,
+    written: u64,
+}
+
+enum Piece {
+    Bytes(Vec<u8>),
+    /// The content is complete: without it, an end means that it was given up.
+    End,
+}
+
+impl Stream {
+    fn send(&mut self, piece: Piece) -> Result<(), Fault> {
+        match &self.sender {
+            Some(sender) if sender.send(piece).is_ok() => Ok(()),
+            _ => Err(self.result().err().unwrap_or_else(ended)),
+        }
+    }
+
+    fn result(&mut self) -> Result<(), Fault> {
+        self.sender = None;
+        match self.upload.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            _ => Err(ended()),
+        }
+    }
+}
+
+fn ended() -> Fault {
+    Fault::new(FaultKind::Broken, "the upload ended before its content did")
+}
+
+impl Body for Stream {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        if offset != self.written {
+            return Err(out_of_order(offset, self.written));
+        }
+        self.written += bytes.len() as u64;
+        self.send(Piece::Bytes(bytes.to_vec()))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Fault> {
+        self.send(Piece::End)?;
+        self.result()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // The upload sees its content end too early, and aborts what it began.
+        let _ = self.result();
+    }
+}
+
+/// The upload's end of the queue.
+struct Pieces {
+    receiver: Receiver<Piece>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at >= self.piece.len() {
+            match self.receiver.recv() {
+                Ok(Piece::Bytes(bytes)) => (self.piece, self.at) = (bytes, 0),
+                Ok(Piece::End) => return Ok(0),
+                Err(_) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the restore gave the object up",
+                    ));
+                }
+            }
+        }
+        let rest = self.piece.get(self.at..).unwrap_or_default();
+        let len = rest.len().min(out.len());
+        if let (Some(to), Some(from)) = (out.get_mut(..len), rest.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.at += len;
+        Ok(len)
+    }
+}
