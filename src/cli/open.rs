@@ -1,0 +1,144 @@
+//! A store opened: unlocked, its index loaded, ready for a command.
+
+use crate::base::secret::Secret;
+use crate::base::stamp::Stamp;
+use crate::cli::connect;
+use crate::cli::exit::Failure;
+use crate::cli::passphrase;
+use crate::cli::session::{Place, Session};
+use crate::engine::World;
+use crate::engine::blobs::Blobs;
+use crate::engine::error::{Error, Kind};
+use crate::engine::index::Index;
+use crate::engine::plan::{Fetcher, Width};
+use crate::engine::repository::{Closed, Repository};
+use crate::engine::retention::Retention;
+use crate::engine::select::{self, Argument, Facts, Filters};
+use crate::engine::snapshot::{self, Snapshot};
+use crate::ports::monitor::{Monitor, Silent};
+use crate::ports::store::Store;
+use std::sync::Arc;
+
+/// What follows the line that a store could not be opened.
+const HINT: &str = "To specify an alternative repository, please use \"plakar at <location> <command>\".";
+
+/// A store and what was read of it so far.
+pub struct Opened {
+    /// Unlocked.
+    pub repository: Repository,
+    /// Everything its states say.
+    pub index: Index,
+    /// For the engine.
+    pub world: World,
+    /// How much runs side by side.
+    pub cores: usize,
+}
+
+impl Opened {
+    /// The wall clock.
+    pub fn now(&self) -> Stamp {
+        Stamp::from_nanos(self.world.clock.now_ns())
+    }
+
+    /// A reader of its blobs with a cache of ordinary size.
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs::with_default_cache(&self.repository, &self.index)
+    }
+
+    /// A fetcher of many blobs.
+    pub fn fetcher<'b>(&self, blobs: &'b Blobs<'b>) -> Fetcher<'b, 'b> {
+        Fetcher::new(blobs, &self.world, Width::for_cores(self.cores))
+    }
+
+    /// The one snapshot that an argument names.
+    ///
+    /// # Errors
+    /// None or several have the prefix; a header that cannot be read.
+    pub fn snapshot(&self, blobs: &Blobs<'_>, argument: &Argument) -> Result<Snapshot, Failure> {
+        let id = select::unique(&self.index.snapshots(), &argument.prefix)
+            .map_err(|not_one| Failure::new(not_one.to_string()))?;
+        Ok(Snapshot::open(blobs, &id)?)
+    }
+
+    /// The snapshots that pass the filters and that a period keeps, newest first, and those whose
+    /// header cannot be read.
+    ///
+    /// # Errors
+    /// Those that concern the store as a whole.
+    pub fn select(
+        &self,
+        filters: &Filters,
+        retention: &Retention,
+    ) -> Result<(Vec<Snapshot>, Vec<(crate::base::mac::Mac, Error)>), Failure> {
+        let blobs = self.blobs();
+        let fetcher = self.fetcher(&blobs);
+        let all = snapshot::open_all(&fetcher, &self.index.snapshots())?;
+        let facts: Vec<Facts> = all.readable.iter().map(|snapshot| Facts::from(&snapshot.header)).collect();
+        let passed = filters.apply(&facts);
+        let verdicts = retention.judge(&passed, self.now());
+        let kept: Vec<_> =
+            passed.iter().zip(verdicts).filter(|(_, verdict)| verdict.keep).map(|(facts, _)| facts.id).collect();
+        let mut readable = all.readable;
+        readable.retain(|snapshot| kept.contains(&snapshot.id));
+        Ok((readable, all.problems))
+    }
+}
+
+/// Opens the store that the session was told to use. From here on Ctrl-C ends work cleanly.
+///
+/// # Errors
+/// In the two lines that scripts know when the store cannot be opened; a wrong passphrase.
+pub fn store(session: &Session, monitor: Option<Arc<dyn Monitor>>) -> Result<Opened, Failure> {
+    let place = session.store()?;
+    let store = connect::store(session, &place).map_err(|failure| cannot(session, &place, failure))?;
+    let world = World {
+        clock: Arc::clone(&session.clock),
+        dice: Arc::clone(&session.dice),
+        cancel: session.cancel.clone(),
+        monitor: monitor.unwrap_or_else(|| Arc::new(Silent)),
+    };
+    let closed = || Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, &place, error.into()));
+    let repository = unlock(&closed, place.passphrase.as_ref(), &world)?;
+    session.interruptible()?;
+    let index = repository.load_index(&world)?;
+    Ok(Opened { repository, index, world, cores: session.globals.cpu })
+}
+
+fn cannot(session: &Session, place: &Place, failure: Failure) -> Failure {
+    let location = connect::shown(session, place);
+    failure.context(format_args!("failed to open the repository at {location}")).and(HINT)
+}
+
+fn unlock(
+    closed: &dyn Fn() -> Result<Closed, Failure>,
+    supplied: Option<&Secret>,
+    world: &World,
+) -> Result<Repository, Failure> {
+    let wrong = || Failure::new("failed to unlock repository");
+    let try_one = |closed: Closed, secret: Option<&Secret>| match closed.unlock(secret, world) {
+        Ok(repository) => Ok(Some(repository)),
+        Err(error) if error.kind == Kind::WrongPassphrase => Ok(None),
+        Err(error) => Err(Failure::from(error)),
+    };
+    let first = closed()?;
+    if !first.needs_passphrase() || supplied.is_some() {
+        return try_one(first, supplied)?.ok_or_else(wrong);
+    }
+    let mut ready = Some(first);
+    passphrase::ask_until("repository passphrase", |secret| {
+        let closed = match ready.take() {
+            Some(closed) => closed,
+            None => closed()?,
+        };
+        try_one(closed, Some(secret))
+    })?
+    .ok_or_else(wrong)
+}
+
+/// The store as a connector, for commands that make one.
+///
+/// # Errors
+/// What the connector says.
+pub fn connector(session: &Session, place: &Place) -> Result<Arc<dyn Store>, Failure> {
+    connect::store(session, place)
+}
