@@ -3,19 +3,136 @@
 use crate::cli::exit::Failure;
 use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
+use crate::connectors::context::{Context, Reading, Writing};
+use crate::connectors::fs_destination::FsDestination;
+use crate::connectors::fs_source::FsSource;
+use crate::connectors::fs_store::FsStore;
+use crate::connectors::location::Location;
+use crate::connectors::ptar::PtarStore;
+use crate::ports::destination::Destination;
+use crate::ports::source::Source;
+use crate::ports::store::{Item, Store};
+use crate::world::host::{self, Accounts};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
 
-/// Builds the connector, which judges its options, and contacts nothing.
+/// Builds a store's connector, which judges its options, and contacts nothing.
 ///
 /// # Errors
 /// What the connector says.
-pub fn construct(_: &Session, _: Role, place: &Place) -> Result<(), Failure> {
-    Err(Failure::new(format!("{}: connectors are not wired yet", place.word)))
+pub fn store(session: &Session, place: &Place) -> Result<Arc<dyn Store>, Failure> {
+    let location = location(session, Role::Store, place)?;
+    match location.protocol.as_str() {
+        "fs" => Ok(Arc::new(FsStore::new(&location.rest, context(session)?))),
+        "ptar" => Ok(Arc::new(PtarStore::open(Path::new(OsStr::from_bytes(&location.rest)))?)),
+        other => Err(Failure::new(format!("backend '{other}' does not exist"))),
+    }
+}
+
+/// Builds a source's connector.
+///
+/// # Errors
+/// What the connector says, and a directory that is not there.
+pub fn source(session: &Session, place: &Place, reading: Reading) -> Result<Arc<dyn Source>, Failure> {
+    let location = location(session, Role::Source, place)?;
+    match location.protocol.as_str() {
+        "fs" => {
+            let one_device = place.options.get("dont_traverse_fs").is_some_and(|value| value == "true");
+            Ok(Arc::new(FsSource::new(&location.rest, one_device, reading, context(session)?)?))
+        }
+        _ => Err(Failure::new("unsupported importer protocol")),
+    }
+}
+
+/// Builds a destination's connector. With `attributes`, mode, owner and times are restored.
+///
+/// # Errors
+/// What the connector says.
+pub fn destination(
+    session: &Session,
+    place: &Place,
+    attributes: bool,
+) -> Result<Arc<dyn Destination>, Failure> {
+    let location = location(session, Role::Destination, place)?;
+    let writing = Writing { attributes };
+    match location.protocol.as_str() {
+        "fs" => Ok(Arc::new(FsDestination::new(&location.rest, &writing, context(session)?))),
+        _ => Err(Failure::new("unsupported exporter protocol")),
+    }
+}
+
+/// Builds any of them and forgets it.
+///
+/// # Errors
+/// What the connector says.
+pub fn construct(session: &Session, role: Role, place: &Place) -> Result<(), Failure> {
+    match role {
+        Role::Store => store(session, place).map(|_| ()),
+        Role::Source => source(session, place, Reading { xattrs: true, skip: Vec::new() }).map(|_| ()),
+        Role::Destination => destination(session, place, true).map(|_| ()),
+    }
 }
 
 /// Contacts it: what it answered, as a phrase.
 ///
 /// # Errors
 /// What went wrong.
-pub fn ping(_: &Session, _: Role, place: &Place) -> Result<String, Failure> {
-    Err(Failure::new(format!("{}: connectors are not wired yet", place.word)))
+pub fn ping(session: &Session, role: Role, place: &Place) -> Result<String, Failure> {
+    match role {
+        Role::Store => {
+            let store = store(session, place)?;
+            store.get(Item::Config, crate::base::limits::CONFIG_BYTES_MAX)?;
+            Ok(format!("there is a store at {}", store.location()))
+        }
+        Role::Source => {
+            let source = source(session, place, Reading { xattrs: false, skip: Vec::new() })?;
+            let mut seen = 0;
+            source.walk(&mut |_| {
+                seen += 1;
+                // The directories above the root come first: a few entries prove the right to list.
+                if seen < 64 { crate::ports::source::Step::Descend } else { crate::ports::source::Step::Stop }
+            })?;
+            Ok("it answers, and can be listed".to_owned())
+        }
+        Role::Destination => {
+            let destination = destination(session, place, true)?;
+            Ok(format!("{} is well-formed; nothing was written to try it", destination.location()))
+        }
+    }
+}
+
+/// The place as a location, for messages: `fs:///srv/kloset`.
+pub fn shown(session: &Session, place: &Place) -> String {
+    location(session, Role::Store, place).map_or_else(|_| place.word.clone(), |location| location.to_string())
+}
+
+/// The parsed location of a place.
+///
+/// # Errors
+/// Without a working directory.
+pub fn location(session: &Session, role: Role, place: &Place) -> Result<Location, Failure> {
+    let cwd = context(session)?.cwd;
+    let word = place.location.as_bytes();
+    Ok(match role {
+        Role::Store => Location::of_store(word, &cwd),
+        Role::Source | Role::Destination => Location::parse(word, &cwd),
+    })
+}
+
+fn context(session: &Session) -> Result<Context, Failure> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| Failure::new(format!("cannot tell the working directory: {error}")))?;
+    let out = Arc::clone(&session.out);
+    Ok(Context {
+        clock: Arc::clone(&session.clock),
+        dice: Arc::clone(&session.dice),
+        cancel: session.cancel.clone(),
+        notice: Arc::new(move |line: &str| out.error_line(format!("warn: {line}"))),
+        cwd: cwd.as_os_str().as_bytes().to_vec(),
+        concurrency: 32,
+        hostname: host::hostname(),
+        names: Arc::new(Accounts::load()),
+    })
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::human;
 use crate::cli::output::Output;
+use crate::ports::cancel::Cancel;
 use crate::ports::monitor::{Event, Monitor, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -29,6 +30,14 @@ pub struct Lines {
     pub done: bool,
     /// Items that failed.
     pub failed: bool,
+}
+
+impl Lines {
+    /// None of them when `silent`.
+    #[must_use]
+    pub fn unless(self, silent: bool) -> Lines {
+        Lines { done: self.done && !silent, failed: self.failed && !silent }
+    }
 }
 
 /// Listens to the engine on behalf of a person.
@@ -62,8 +71,9 @@ impl Report {
     }
 
     /// Starts the thread that writes lines and draws progress until the guard is dropped.
-    /// `interrupted` is asked at each tick, and its first yes is told.
-    pub fn run(&self, interrupted: impl Fn() -> bool + Send + 'static) -> Running {
+    /// An interruption is told at the next tick.
+    pub fn run(&self, cancel: &Cancel) -> Running {
+        let cancel = cancel.clone();
         self.out.start_progress();
         let (out, counts) = (Arc::clone(&self.out), Arc::clone(&self.counts));
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
@@ -74,7 +84,7 @@ impl Report {
             let mut ended = lock.lock().unwrap_or_else(PoisonError::into_inner);
             while !*ended {
                 ended = bell.wait_timeout(ended, TICK).unwrap_or_else(PoisonError::into_inner).0;
-                if !told && interrupted() {
+                if !told && cancel.is_cancelled() {
                     told = true;
                     out.error_line("plakar: Interrupting, it might take a while...");
                 }
