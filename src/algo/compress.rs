@@ -56,6 +56,11 @@ pub fn compress(method: Method, plain: &[u8], incompressible: bool, out: &mut Ve
     }
 }
 
+/// A writer that passes on what is gzipped into it, in its plain form.
+pub fn gunzip(out: impl Write) -> impl Write {
+    flate2::write::MultiGzDecoder::new(out)
+}
+
 /// The plaintext.
 ///
 /// # Errors

@@ -1,8 +1,9 @@
 //! The one table of commands: dispatch, usage, `help` and completion all read it.
 
 use crate::cli::args::{self, Opt, Parsed, Takes};
-use crate::cli::cmd::{entries, gone, help, pkg};
+use crate::cli::cmd::{backup, cat, check, create, entries, gone, help, info, ls, pkg, restore};
 use crate::cli::exit::Failure;
+use crate::cli::filters;
 use crate::cli::session::Session;
 use std::ffi::OsString;
 
@@ -152,6 +153,69 @@ static PKG: &[Command] = &[
 ];
 
 static OTHERS: &[Command] = &[
+    Command {
+        word: "create",
+        action: "",
+        synopsis: "",
+        about: "Creates a store.",
+        options: &[create::OPTIONS],
+        at: At::Store,
+        run: create::run,
+    },
+    Command {
+        word: "backup",
+        action: "",
+        synopsis: "[PATH | LOCATION | @SOURCE]",
+        about: "Makes a snapshot of a directory or a bucket.",
+        options: &[backup::OPTIONS],
+        at: At::Store,
+        run: backup::run,
+    },
+    Command {
+        word: "ls",
+        action: "",
+        synopsis: "[SNAPSHOT[:PATH]]",
+        about: "Lists the snapshots of a store, or what is in one.",
+        options: &[ls::OPTIONS, filters::GENERIC, filters::PERIODS],
+        at: At::Store,
+        run: ls::run,
+    },
+    Command {
+        word: "check",
+        action: "",
+        synopsis: "[SNAPSHOT[:PATH]]...",
+        about: "Verifies that everything in snapshots is there and is what it was.",
+        options: &[check::OPTIONS, filters::GENERIC, filters::PERIODS],
+        at: At::Store,
+        run: check::run,
+    },
+    Command {
+        word: "restore",
+        action: "",
+        synopsis: "[SNAPSHOT[:PATH]]",
+        about: "Restores a snapshot, the newest by default, or a part of one.",
+        options: &[restore::OPTIONS, filters::OF_RESTORE],
+        at: At::Store,
+        run: restore::run,
+    },
+    Command {
+        word: "cat",
+        action: "",
+        synopsis: "SNAPSHOT[:PATH]...",
+        about: "Prints the content of files, verified.",
+        options: &[cat::OPTIONS],
+        at: At::Store,
+        run: cat::run,
+    },
+    Command {
+        word: "info",
+        action: "",
+        synopsis: "[SNAPSHOT[:PATH]]",
+        about: "Tells the settings and the size of a store, or the facts of a snapshot.",
+        options: &[info::OPTIONS],
+        at: At::Store,
+        run: info::run,
+    },
     Command {
         word: "help",
         action: "",

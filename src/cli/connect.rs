@@ -4,18 +4,13 @@ use crate::cli::exit::Failure;
 use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
 use crate::connectors::context::{Context, Reading, Writing};
-use crate::connectors::fs_destination::FsDestination;
-use crate::connectors::fs_source::FsSource;
-use crate::connectors::fs_store::FsStore;
 use crate::connectors::location::Location;
-use crate::connectors::ptar::PtarStore;
+use crate::connectors::open;
 use crate::ports::destination::Destination;
 use crate::ports::source::Source;
 use crate::ports::store::{Item, Store};
 use crate::world::host::{self, Accounts};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Builds a store's connector, which judges its options, and contacts nothing.
@@ -24,11 +19,7 @@ use std::sync::Arc;
 /// What the connector says.
 pub fn store(session: &Session, place: &Place) -> Result<Arc<dyn Store>, Failure> {
     let location = location(session, Role::Store, place)?;
-    match location.protocol.as_str() {
-        "fs" => Ok(Arc::new(FsStore::new(&location.rest, context(session)?))),
-        "ptar" => Ok(Arc::new(PtarStore::open(Path::new(OsStr::from_bytes(&location.rest)))?)),
-        other => Err(Failure::new(format!("backend '{other}' does not exist"))),
-    }
+    Ok(open::store(&location, &place.options, &context(session)?)?)
 }
 
 /// Builds a source's connector.
@@ -37,13 +28,7 @@ pub fn store(session: &Session, place: &Place) -> Result<Arc<dyn Store>, Failure
 /// What the connector says, and a directory that is not there.
 pub fn source(session: &Session, place: &Place, reading: Reading) -> Result<Arc<dyn Source>, Failure> {
     let location = location(session, Role::Source, place)?;
-    match location.protocol.as_str() {
-        "fs" => {
-            let one_device = place.options.get("dont_traverse_fs").is_some_and(|value| value == "true");
-            Ok(Arc::new(FsSource::new(&location.rest, one_device, reading, context(session)?)?))
-        }
-        _ => Err(Failure::new("unsupported importer protocol")),
-    }
+    Ok(open::source(&location, &place.options, reading, &context(session)?)?)
 }
 
 /// Builds a destination's connector. With `attributes`, mode, owner and times are restored.
@@ -56,11 +41,7 @@ pub fn destination(
     attributes: bool,
 ) -> Result<Arc<dyn Destination>, Failure> {
     let location = location(session, Role::Destination, place)?;
-    let writing = Writing { attributes };
-    match location.protocol.as_str() {
-        "fs" => Ok(Arc::new(FsDestination::new(&location.rest, &writing, context(session)?))),
-        _ => Err(Failure::new("unsupported exporter protocol")),
-    }
+    Ok(open::destination(&location, &place.options, &Writing { attributes }, &context(session)?)?)
 }
 
 /// Builds any of them and forgets it.

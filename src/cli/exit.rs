@@ -1,5 +1,6 @@
 //! How a command ends: what it says last, and the number it hands to the shell.
 
+use crate::engine::error::{Error, Kind};
 use crate::ports::fault::{Fault, FaultKind};
 
 /// Everything was done.
@@ -67,6 +68,16 @@ impl From<Fault> for Failure {
         match fault.kind {
             FaultKind::Cancelled => Failure::interrupted(),
             _ => Failure::new(fault.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match (error.kind, error.remedy) {
+            (Kind::Cancelled, _) => Failure::interrupted(),
+            (_, Some(remedy)) => Failure::new(format!("{} ({remedy})", error.message)),
+            (_, None) => Failure::new(error.message),
         }
     }
 }

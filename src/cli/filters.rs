@@ -67,9 +67,8 @@ pub const PERIODS: &[Opt] = &[
 /// # Errors
 /// A date that was accepted as one but is none by now: never.
 pub fn filters(parsed: &Parsed, now: Stamp) -> Result<Filters, Failure> {
-    let date = |name: &str| {
-        parsed.text(name).map(|text| dates::moment(text, now)).transpose().map_err(Failure::new)
-    };
+    let date =
+        |name: &str| parsed.text(name).map(|text| dates::moment(text, now)).transpose().map_err(Failure::new);
     let text = |name: &str| parsed.text(name).unwrap_or_default().to_owned();
     let mut filters = Filters {
         before: date("before")?,

@@ -1,16 +1,20 @@
 //! Words in, words out.
 
 pub mod args;
+pub mod cache;
 pub mod cmd;
 pub mod commands;
 pub mod connect;
 pub mod dates;
 pub mod exit;
+pub mod filters;
 pub mod globals;
 pub mod gotime;
 pub mod human;
 pub mod ini;
 pub mod json;
+pub mod lines;
+pub mod open;
 pub mod output;
 pub mod passphrase;
 pub mod report;

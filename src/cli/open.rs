@@ -2,6 +2,7 @@
 
 use crate::base::secret::Secret;
 use crate::base::stamp::Stamp;
+use crate::cli::cache::DiskCache;
 use crate::cli::connect;
 use crate::cli::exit::Failure;
 use crate::cli::passphrase;
@@ -42,7 +43,12 @@ impl Opened {
 
     /// A reader of its blobs with a cache of ordinary size.
     pub fn blobs(&self) -> Blobs<'_> {
-        Blobs::with_default_cache(&self.repository, &self.index)
+        Blobs::for_lookups(&self.repository, &self.index)
+    }
+
+    /// A reader for work that goes through whole trees: blocks are large, as all of them is wanted.
+    pub fn walk_blobs(&self) -> Blobs<'_> {
+        Blobs::for_walks(&self.repository, &self.index)
     }
 
     /// A fetcher of many blobs.
@@ -76,8 +82,12 @@ impl Opened {
         let facts: Vec<Facts> = all.readable.iter().map(|snapshot| Facts::from(&snapshot.header)).collect();
         let passed = filters.apply(&facts);
         let verdicts = retention.judge(&passed, self.now());
-        let kept: Vec<_> =
-            passed.iter().zip(verdicts).filter(|(_, verdict)| verdict.keep).map(|(facts, _)| facts.id).collect();
+        let kept: Vec<_> = passed
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| verdict.keep)
+            .map(|(facts, _)| facts.id)
+            .collect();
         let mut readable = all.readable;
         readable.retain(|snapshot| kept.contains(&snapshot.id));
         Ok((readable, all.problems))
@@ -91,17 +101,38 @@ impl Opened {
 pub fn store(session: &Session, monitor: Option<Arc<dyn Monitor>>) -> Result<Opened, Failure> {
     let place = session.store()?;
     let store = connect::store(session, &place).map_err(|failure| cannot(session, &place, failure))?;
-    let world = World {
-        clock: Arc::clone(&session.clock),
-        dice: Arc::clone(&session.dice),
-        cancel: session.cancel.clone(),
-        monitor: monitor.unwrap_or_else(|| Arc::new(Silent)),
-    };
+    let world = world(session, monitor.unwrap_or_else(|| Arc::new(Silent)));
     let closed = || Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, &place, error.into()));
     let repository = unlock(&closed, place.passphrase.as_ref(), &world)?;
+    let repository = match session.cache_dir() {
+        Some(dir) => {
+            let cache = DiskCache::new(&dir, &repository.id());
+            repository.with_cache(Arc::new(cache))
+        }
+        None => repository,
+    };
     session.interruptible()?;
     let index = repository.load_index(&world)?;
     Ok(Opened { repository, index, world, cores: session.globals.cpu })
+}
+
+/// The same store with everything in it that was written meanwhile.
+///
+/// # Errors
+/// Those of reading the states.
+pub fn again(opened: Opened) -> Result<Opened, Failure> {
+    let index = opened.repository.load_index(&opened.world)?;
+    Ok(Opened { index, ..opened })
+}
+
+/// What the engine is given of the world.
+pub fn world(session: &Session, monitor: Arc<dyn Monitor>) -> World {
+    World {
+        clock: Arc::clone(&session.clock),
+        dice: Arc::clone(&session.dice),
+        cancel: session.cancel.clone(),
+        monitor,
+    }
 }
 
 fn cannot(session: &Session, place: &Place, failure: Failure) -> Failure {

@@ -1,5 +1,6 @@
 //! A file's content, verified chunk by chunk, in order.
 
+use crate::algo::compress;
 use crate::base::mac::Mac;
 use crate::engine::error::{Error, Kind};
 use crate::engine::plan::Fetcher;
@@ -46,6 +47,18 @@ pub fn cat(fetcher: &Fetcher<'_, '_>, object: &Mac, out: &mut dyn Write) -> Resu
         queue.abandon();
         result.map(|()| written)
     })
+}
+
+/// As [`cat`]; content that is gzipped comes out unpacked.
+///
+/// # Errors
+/// As [`cat`]; `Destination` also for content that does not unpack.
+pub fn decompressed(fetcher: &Fetcher<'_, '_>, object: &Mac, out: &mut dyn Write) -> Result<u64, Error> {
+    let content_type = fetcher.blobs().object(object)?.content_type;
+    if content_type.split(';').next() != Some("application/gzip") {
+        return cat(fetcher, object, out);
+    }
+    cat(fetcher, object, &mut compress::gunzip(out))
 }
 
 /// Cuts a chunk list where a window's worth of bytes is reached.

@@ -57,6 +57,11 @@ impl Snapshot {
         Ok(self.header.source()?)
     }
 
+    /// Bytes of everything in it that is no directory.
+    pub fn size(&self) -> u64 {
+        self.header.sources.first().map_or(0, |source| source.summary.total_size())
+    }
+
     /// The backed-up directory, which relative paths start from.
     pub fn root(&self) -> Vec<u8> {
         self.header.sources.first().map_or_else(|| b"/".to_vec(), |source| path::clean(&source.directory))

@@ -474,6 +474,40 @@ impl Encryption {
 }
 
 impl Kdf {
+    /// As CONFIG spells it.
+    pub fn name(&self) -> &'static str {
+        match self.params {
+            KdfParams::Argon2id { .. } => "ARGON2ID",
+            KdfParams::Scrypt { .. } => "SCRYPT",
+            KdfParams::Pbkdf2 { .. } => "PBKDF2",
+        }
+    }
+
+    /// Names and values of its cost, for people.
+    pub fn costs(&self) -> Vec<(&'static str, i64)> {
+        match &self.params {
+            KdfParams::Argon2id { salt_size, time, memory, threads, key_len } => vec![
+                ("SaltSize", i64::from(*salt_size)),
+                ("KeyLen", i64::from(*key_len)),
+                ("Time", i64::from(*time)),
+                ("Memory", i64::from(*memory)),
+                ("Thread", i64::from(*threads)),
+            ],
+            KdfParams::Scrypt { salt_size, n, r, p, key_len } => {
+                vec![
+                    ("SaltSize", i64::from(*salt_size)),
+                    ("KeyLen", *key_len),
+                    ("N", *n),
+                    ("R", *r),
+                    ("P", *p),
+                ]
+            }
+            KdfParams::Pbkdf2 { salt_size, iterations, key_len, .. } => {
+                vec![("SaltSize", i64::from(*salt_size)), ("KeyLen", *key_len), ("Iterations", *iterations)]
+            }
+        }
+    }
+
     /// The function and cost as `algo` takes them, and the key's length in bytes.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! `backup`: a directory or a bucket becomes a snapshot.
 
 use crate::base::stamp::Stamp;
-use crate::cli::args::{Opt, Parsed, Takes};
+use crate::cli::args::{self, Opt, Parsed, Takes};
 use crate::cli::cmd::check;
+use crate::cli::cmd::entries;
 use crate::cli::cmd::restore::{concurrency, count};
 use crate::cli::commands::Command;
 use crate::cli::connect;
@@ -15,11 +16,15 @@ use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
 use crate::connectors::context::Reading;
 use crate::connectors::ignore::Ignore;
+use crate::engine::backup::{self, Options, Previous};
 use crate::engine::dates;
+use crate::engine::previous::Earlier;
+use crate::engine::select::Argument;
+use crate::engine::snapshot;
 use crate::ports::source::{Found, Source, Step};
+use crate::world::host::{self, Accounts};
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const TAGS_ONCE: &str = "tags should be specified only once, as a comma-separated list";
@@ -28,8 +33,13 @@ const TAGS_ONCE: &str = "tags should be specified only once, as a comma-separate
 pub const OPTIONS: &[Opt] = &[
     Opt::new("check", Takes::Switch, "check the snapshot after creating it"),
     Opt::new("concurrency", Takes::Number, "maximum number of parallel tasks"),
+    Opt::new("force", Takes::Switch, "read every file, also those that seem unchanged"),
     Opt::new("force-timestamp", Takes::Date, "force a timestamp"),
-    Opt::new("ignore", Takes::Text("value"), "gitignore pattern to exclude files, can be specified multiple times"),
+    Opt::new(
+        "ignore",
+        Takes::Text("value"),
+        "gitignore pattern to exclude files, can be specified multiple times",
+    ),
     Opt::new("ignore-file", Takes::Path("string"), "path to a file containing gitignore patterns"),
     Opt::new("no-xattr", Takes::Switch, "do not back up extended attributes"),
     Opt::new("o", Takes::Text("value"), "specify extra importer options"),
@@ -50,21 +60,107 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let timestamp = timestamp(session, &parsed)?;
     let cores = concurrency(&parsed, session.globals.cpu)?;
     let silent = parsed.switch("silent");
-    let lines = Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }.unless(silent);
+    let lines =
+        Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }.unless(silent);
     let report = Report::new(session.out.clone(), Wording::Backup, lines);
     let mut opened = open::store(session, Some(report.clone()))?;
     opened.cores = cores;
     let reading = Reading { xattrs: !parsed.switch("no-xattr"), skip: own_directory(session, &opened) };
-    let source = connect::source(session, &place, reading)
-        .map_err(|failure| failure.context(format_args!("failed to create an importer for {}", place.word)))?;
+    let source = connect::source(session, &place, reading).map_err(|failure| {
+        failure.context(format_args!("failed to create an importer for {}", place.word))
+    })?;
     if parsed.switch("scan") {
         return scan(session, &*source, &ignore);
     }
     let tags = parsed.text("tag").unwrap_or_default();
     let tags: Vec<String> =
         tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    let _ = (tags, timestamp, opened, source, report);
-    Ok(DONE)
+    let accounts = Accounts::load();
+    let started = session.clock.monotonic();
+    let made = {
+        let _running = report.run(&session.cancel);
+        let blobs = opened.walk_blobs();
+        let fetcher = opened.fetcher(&blobs);
+        let known = snapshot::open_all(&fetcher, &opened.index.snapshots())?.readable;
+        let newest = backup::newest_of(known.iter().map(|snapshot| &snapshot.header), &*source);
+        let newest = newest.and_then(|header| known.iter().find(|snapshot| snapshot.id == header.identifier));
+        let earlier = match newest {
+            Some(snapshot) if !parsed.switch("force") => Some(Earlier::new(&blobs, snapshot)?),
+            _ => None,
+        };
+        let exclude = |path: &[u8], directory: bool| ignore.excluded(path, directory);
+        let options = Options {
+            tags,
+            name: "default".to_owned(),
+            job: "default".to_owned(),
+            timestamp,
+            context: context(session, &accounts),
+            host: host::hostname(),
+            exclude: Some(&exclude),
+            previous: earlier.as_ref().map(|earlier| earlier as &dyn Previous),
+            workers: cores,
+            lockless: lockless(),
+        };
+        backup::backup(&opened.repository, &opened.index, &*source, &options, &opened.world)
+            .map_err(|error| Failure::from(error).context("failed to create snapshot"))?
+    };
+    let header = &made.header;
+    let size = header.sources.first().map_or(0, |source| source.summary.total_size());
+    let took = session.clock.monotonic().saturating_sub(started);
+    session.info(&format!(
+        "backup: created unsigned snapshot {} of size {} in {} (wrote {})",
+        header.identifier.short(),
+        human::bytes(size),
+        gotime::duration(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)),
+        human::bytes(made.bytes_stored)
+    ));
+    if parsed.switch("check") {
+        let opened = open::again(opened)?;
+        let wanted = [(header.identifier, Argument::parse(b"/"))];
+        check::verify(session, &opened, &wanted, check::Options { fast: false, signatures: true })
+            .map_err(|failure| failure.context("failed to check snapshot"))?;
+    }
+    match made.errors.len() {
+        0 => Ok(DONE),
+        failed => {
+            let failed = count(failed, "entry", "entries");
+            let message = format!("the snapshot was created, but {failed} could not be read");
+            Err(Failure { code: INCOMPLETE, ..Failure::new(message) })
+        }
+    }
+}
+
+/// What a header says of where it was made, in the order of the reference.
+fn context(session: &Session, accounts: &Accounts) -> Vec<(String, String)> {
+    let words = std::env::args_os().map(|word| without_secret(&word.to_string_lossy()));
+    let cores = host::cores().to_string();
+    [
+        ("Hostname", host::hostname()),
+        ("Username", host::user_name(accounts)),
+        ("OperatingSystem", host::operating_system().to_owned()),
+        ("MachineID", host::machine_id()),
+        ("CommandLine", words.collect::<Vec<_>>().join(" ")),
+        ("ProcessID", std::process::id().to_string()),
+        ("Architecture", host::architecture().to_owned()),
+        ("NumCPU", cores.clone()),
+        ("MaxProcs", session.globals.cpu.to_string()),
+        ("Client", concat!("plakar/", env!("CARGO_PKG_VERSION")).to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
+}
+
+/// A word of the command line as it may be kept: `-o secret_access_key=…` without its value.
+fn without_secret(word: &str) -> String {
+    match word.split_once('=') {
+        Some((key, _)) if entries::is_secret(key.trim_start_matches('-')) => format!("{key}=********"),
+        _ => word.to_owned(),
+    }
+}
+
+/// `PLAKAR_LOCKLESS`: no locks at all, for stores that nobody else can reach.
+fn lockless() -> bool {
+    std::env::var("PLAKAR_LOCKLESS").is_ok_and(|value| args::truth(&value) == Some(true))
 }
 
 /// The source: a word, a named entry, or the working directory; `-o` wins over its options.
@@ -112,7 +208,14 @@ fn timestamp(session: &Session, parsed: &Parsed) -> Result<Option<Stamp>, Failur
 /// The store's own directory, which a backup of what surrounds it leaves out.
 fn own_directory(session: &Session, opened: &Opened) -> Vec<Vec<u8>> {
     let _ = session;
-    opened.repository.store.location().strip_prefix("fs://").map(|path| path.as_bytes().to_vec()).into_iter().collect()
+    opened
+        .repository
+        .store
+        .location()
+        .strip_prefix("fs://")
+        .map(|path| path.as_bytes().to_vec())
+        .into_iter()
+        .collect()
 }
 
 /// Lists what would be backed up.

@@ -9,7 +9,8 @@ use crate::cli::filters;
 use crate::cli::open::{self, Opened};
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
-use crate::engine::check::{Checker, Options};
+use crate::engine::check::Checker;
+pub use crate::engine::check::Options;
 use crate::engine::select::{self, Argument};
 use std::os::unix::ffi::OsStrExt;
 
@@ -27,8 +28,8 @@ pub const OPTIONS: &[Opt] = &[
 /// # Errors
 /// When anything is wrong, or an ID names nothing.
 pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Failure> {
-    let lines =
-        Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }.unless(parsed.switch("silent"));
+    let lines = Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }
+        .unless(parsed.switch("silent"));
     let report = Report::new(session.out.clone(), Wording::Check, lines);
     let cores = concurrency(&parsed, session.globals.cpu)?;
     let mut opened = open::store(session, Some(report.clone()))?;
@@ -51,7 +52,7 @@ pub fn verify(
 ) -> Result<u8, Failure> {
     let blobs = opened.walk_blobs();
     let fetcher = opened.fetcher(&blobs);
-    let mut checker = Checker::new(&fetcher, &opened.world, options)?;
+    let checker = Checker::new(&fetcher, &opened.world, options)?;
     let mut failed = 0;
     for (id, argument) in wanted {
         let checked = checker.snapshot(id, argument)?;

@@ -15,7 +15,11 @@ use std::sync::Arc;
 
 /// Its options.
 pub const OPTIONS: &[Opt] = &[
-    Opt::new("hashing", Takes::Text("string"), "hashing algorithm to use for digests: BLAKE3 (default) or SHA256"),
+    Opt::new(
+        "hashing",
+        Takes::Text("string"),
+        "hashing algorithm to use for digests: BLAKE3 (default) or SHA256",
+    ),
     Opt::new("no-compression", Takes::Switch, "disable transparent compression"),
     Opt::new("plaintext", Takes::Switch, "disable transparent encryption"),
     Opt::new("weak-passphrase", Takes::Switch, "allow weak passphrase to protect the repository"),
@@ -40,8 +44,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         false => Some(secret(session, place.passphrase, parsed.switch("weak-passphrase"))?),
     };
     session.interruptible()?;
-    let settings =
-        NewStore { hashing, compressed: !parsed.switch("no-compression"), ..NewStore::default() };
+    let settings = NewStore { hashing, compressed: !parsed.switch("no-compression"), ..NewStore::default() };
     let world = open::world(session, Arc::new(Silent));
     repository::create(&*store, settings, secret.as_ref(), &world)?;
     Ok(DONE)

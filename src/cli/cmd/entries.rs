@@ -228,8 +228,8 @@ fn show(session: &mut Session, command: &Command, parsed: Parsed) -> Result<u8, 
     }
 }
 
-/// The options with the values of keys and passwords replaced.
-pub fn masked(options: &Options) -> BTreeMap<String, String> {
+/// Whether an option of this name holds a key or a password.
+pub fn is_secret(name: &str) -> bool {
     const SECRETS: [&str; 9] = [
         "access_key",
         "secret_access_key",
@@ -241,12 +241,15 @@ pub fn masked(options: &Options) -> BTreeMap<String, String> {
         "client_secret",
         "auth_token",
     ];
-    let is_secret = |key: &str| {
-        let key = key.to_ascii_lowercase();
-        SECRETS.iter().any(|secret| {
-            key.strip_suffix(secret).is_some_and(|before| before.is_empty() || before.ends_with('_'))
-        })
+    let name = name.to_ascii_lowercase();
+    let ends_in = |secret: &&str| {
+        name.strip_suffix(secret).is_some_and(|before| before.is_empty() || before.ends_with('_'))
     };
+    SECRETS.iter().any(|secret| ends_in(secret))
+}
+
+/// The options with the values of keys and passwords replaced.
+pub fn masked(options: &Options) -> BTreeMap<String, String> {
     options
         .iter()
         .map(|(key, value)| (key.clone(), if is_secret(key) { "********".to_owned() } else { value.clone() }))

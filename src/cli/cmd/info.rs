@@ -137,7 +137,8 @@ fn snapshot(snapshot: &Snapshot) -> Vec<Vec<u8>> {
         ("Client", "Client"),
         ("CommandLine", "CommandLine"),
     ] {
-        let value = header.context.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value.as_str());
+        let value =
+            header.context.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value.as_str());
         line(format!(" - {shown}: {value}"));
     }
     line("Summary:".to_owned());

@@ -92,7 +92,7 @@ fn files(session: &Session, opened: &Opened, argument: &Argument, recursive: boo
             continue;
         }
         if !recursive && step.entry.info.mode.is_dir() {
-            walk.skip();
+            walk.stay_out();
         }
         let info = &step.entry.info;
         let user = owner(accounts.user(info.uid), info.uid);

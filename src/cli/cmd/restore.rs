@@ -31,7 +31,7 @@ pub const OPTIONS: &[Opt] = &[
 /// # Errors
 /// When anything was not restored.
 pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Failure> {
-    let [] | [_] = parsed.rest.as_slice() else { return Err(misplaced(&parsed)) };
+    let ([] | [_]) = parsed.rest.as_slice() else { return Err(misplaced(&parsed)) };
     let argument = parsed.rest.first().map(|word| Argument::parse(word.as_bytes())).unwrap_or_default();
     let to = match parsed.path("to") {
         Some(to) => to.to_owned(),
@@ -42,8 +42,8 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     };
     let place = session.place(Role::Destination, &to)?;
     let cores = concurrency(&parsed, session.globals.cpu)?;
-    let lines =
-        Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }.unless(parsed.switch("silent"));
+    let lines = Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }
+        .unless(parsed.switch("silent"));
     let report = Report::new(session.out.clone(), Wording::Restore, lines);
     let mut opened = open::store(session, Some(report.clone()))?;
     opened.cores = cores;
@@ -77,7 +77,12 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
 }
 
 /// The newest snapshot that passes the filters and has the prefix.
-fn choose(session: &Session, opened: &Opened, parsed: &Parsed, argument: &Argument) -> Result<Snapshot, Failure> {
+fn choose(
+    session: &Session,
+    opened: &Opened,
+    parsed: &Parsed,
+    argument: &Argument,
+) -> Result<Snapshot, Failure> {
     let filters = filters::filters(parsed, opened.now())?;
     let (found, problems) = opened.select(&filters, &Retention::default())?;
     let mut lost = problems.iter().filter(|(id, _)| select::has_prefix(id, &argument.prefix));
