@@ -16,3 +16,4 @@ mod fs_destination;
 mod fs_source;
 mod kit;
 mod layers;
+mod minio_main_job;

@@ -50,7 +50,12 @@ fn minio_a_real_tree_comes_back_from_an_encrypted_store() {
     home.plakar(&["at", "@minio", "restore", "-quiet", "-to", out.to_str().unwrap(), id]).succeeds();
     let restored = out.join(tree.file_name().unwrap());
     let faults = trees::differences(&tree, &restored);
-    assert!(faults.is_empty(), "{} differences, among them:\n{}", faults.len(), faults[..faults.len().min(20)].join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} differences, among them:\n{}",
+        faults.len(),
+        faults[..faults.len().min(20)].join("\n")
+    );
     assert!(trees::count(&restored) >= FILES_MIN);
 }
 
@@ -58,7 +63,9 @@ fn minio_a_real_tree_comes_back_from_an_encrypted_store() {
 fn minio_everything_awkward_comes_back() {
     let Some(endpoint) = skip::minio() else { return };
     let host = endpoint.trim_start_matches("http://");
-    for (case, create) in [("plaintext", &["-plaintext"][..]), ("encrypted", &[]), ("raw", &["-plaintext", "-no-compression"])] {
+    for (case, create) in
+        [("plaintext", &["-plaintext"][..]), ("encrypted", &[]), ("raw", &["-plaintext", "-no-compression"])]
+    {
         let home = Home::new(&format!("awkward-{case}"));
         let tree = home.dir().join("tree");
         trees::awkward(&tree, trees::Bulk { large: 30 << 20, tiny: 300 });

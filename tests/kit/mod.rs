@@ -9,6 +9,7 @@ pub mod json;
 pub mod manifest;
 pub mod memory_store;
 pub mod reader;
+pub mod s3_server;
 pub mod sample;
 pub mod skip;
 pub mod trees;

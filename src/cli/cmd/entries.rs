@@ -245,7 +245,7 @@ pub fn is_secret(name: &str) -> bool {
     let ends_in = |secret: &&str| {
         name.strip_suffix(secret).is_some_and(|before| before.is_empty() || before.ends_with('_'))
     };
-    SECRETS.iter().any(|secret| ends_in(secret))
+    SECRETS.iter().any(ends_in)
 }
 
 /// The options with the values of keys and passwords replaced.

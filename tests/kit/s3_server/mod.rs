@@ -1,0 +1,176 @@
+//! A small strict S3 server on a loopback port: signatures and payload hashes are verified by an
+//! implementation of its own, every request is recorded, and any of them can be made to fail.
+//!
+//! Whole folder is also built into the demo, so it uses nothing else of the kit.
+
+mod auth;
+mod http;
+mod objects;
+
+pub use http::Request;
+pub use objects::Objects;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// The one pair of keys it accepts.
+pub const ACCESS_KEY: &str = "testkey";
+/// See [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "testsecret/with+signs";
+
+/// What goes wrong with a request.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// The connection is closed before anything is read.
+    ResetBefore,
+    /// The request is carried out, then the connection is closed without an answer.
+    ResetAfter,
+    /// The answer stops after so many bytes of its body.
+    CutBody(usize),
+    /// An answer of this status, with an S3 error document of this code and these headers.
+    Status(u16, &'static str, Vec<(&'static str, String)>),
+    /// Status 200 with an error document as its body.
+    OkWithError(&'static str),
+    /// The answer promises more bytes than it has, and the connection stays open.
+    LongerThanItIs,
+    /// One bit of the answer's body is flipped.
+    FlippedBit,
+    /// These bytes instead of an answer.
+    Raw(&'static [u8]),
+    /// The answer's body without a length: it ends with the connection, after so many bytes.
+    CloseDelimited(usize),
+}
+
+/// When it goes wrong.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Only requests with this method.
+    pub method: &'static str,
+    /// Only requests whose path and query contain this.
+    pub contains: &'static str,
+    /// So many matching requests pass first.
+    pub after: usize,
+    /// So many are hit then.
+    pub times: usize,
+    /// With what.
+    pub trouble: Trouble,
+}
+
+#[derive(Default)]
+struct Shared {
+    objects: Mutex<Objects>,
+    seen: Mutex<Vec<String>>,
+    rules: Mutex<Vec<Rule>>,
+    connections: AtomicUsize,
+    clock_offset: Mutex<i64>,
+    page: AtomicUsize,
+}
+
+/// A running server. Its threads end with the process.
+pub struct S3Server {
+    shared: Arc<Shared>,
+    address: String,
+}
+
+impl S3Server {
+    /// Starts it on a free port of 127.0.0.1.
+    pub fn start() -> S3Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let shared = Arc::new(Shared { page: AtomicUsize::new(1000), ..Shared::default() });
+        let accepted = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                accepted.connections.fetch_add(1, Ordering::SeqCst);
+                let shared = Arc::clone(&accepted);
+                std::thread::spawn(move || serve(&stream, &shared));
+            }
+        });
+        S3Server { shared, address }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Makes requests fail from now on; rules add up, the first that matches counts.
+    pub fn rule(&self, rule: Rule) {
+        self.shared.rules.lock().unwrap().push(rule);
+    }
+
+    /// `GET /bucket/key?query` and so on, since the last call.
+    pub fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.seen.lock().unwrap())
+    }
+
+    /// Connections accepted so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// The server's clock is so many seconds ahead of the machine's.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        *self.shared.clock_offset.lock().unwrap() = seconds;
+    }
+
+    /// Keys on one page of a listing.
+    pub fn set_page(&self, keys: usize) {
+        self.shared.page.store(keys, Ordering::SeqCst);
+    }
+
+    /// What is stored.
+    pub fn objects<T>(&self, with: impl FnOnce(&mut Objects) -> T) -> T {
+        with(&mut self.shared.objects.lock().unwrap())
+    }
+}
+
+fn serve(stream: &TcpStream, shared: &Shared) {
+    stream.set_nodelay(true).unwrap();
+    let mut input = std::io::BufReader::new(stream);
+    while let Ok(Some(head)) = http::read_head(&mut input) {
+        let trouble = trouble(shared, &head);
+        if matches!(trouble, Some(Trouble::ResetBefore)) {
+            break;
+        }
+        let Ok(request) = http::read_body(&mut input, head, &mut &*stream) else { break };
+        let line = format!("{} {}", request.method, request.target);
+        shared.seen.lock().unwrap().push(line);
+        let offset = *shared.clock_offset.lock().unwrap();
+        let answer = match auth::refuse(&request, ACCESS_KEY, SECRET_KEY, offset) {
+            Some((status, code)) => http::Answer::error(status, code),
+            None => {
+                let page = shared.page.load(Ordering::SeqCst);
+                shared.objects.lock().unwrap().answer(&request, page)
+            }
+        };
+        let close = request.headers.get("connection").is_some_and(|value| value == "close");
+        let kept = http::write(&mut &*stream, &request, answer, trouble, offset).unwrap_or(false);
+        if close || !kept {
+            break;
+        }
+    }
+    let _ = (&*stream).flush();
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+fn trouble(shared: &Shared, request: &Request) -> Option<Trouble> {
+    for rule in shared.rules.lock().unwrap().iter_mut() {
+        if rule.times == 0 || rule.method != request.method || !request.target.contains(rule.contains) {
+            continue;
+        }
+        if rule.after > 0 {
+            rule.after -= 1;
+            continue;
+        }
+        rule.times -= 1;
+        return Some(rule.trouble.clone());
+    }
+    None
+}
+
+/// Headers by lower-case name.
+pub type Headers = BTreeMap<String, String>;

@@ -1,0 +1,177 @@
+//! Buckets and objects in memory, and what S3 answers about them.
+
+use super::http::{Answer, Request, http_date, unescape};
+use std::collections::BTreeMap;
+
+/// A stored object.
+#[derive(Clone)]
+pub struct Object {
+    pub body: Vec<u8>,
+    pub etag: String,
+    pub storage_class: Option<String>,
+}
+
+/// Buckets by name, objects by key; uploads under way by id.
+#[derive(Default)]
+pub struct Objects {
+    pub buckets: BTreeMap<String, BTreeMap<Vec<u8>, Object>>,
+    pub uploads: BTreeMap<String, (String, Vec<u8>, BTreeMap<u32, Vec<u8>>)>,
+    next: u64,
+}
+
+impl Objects {
+    /// Stores an object past all requests, making its bucket.
+    pub fn put(&mut self, bucket: &str, key: &[u8], body: &[u8]) {
+        self.next += 1;
+        let etag = format!("\"etag-{}\"", self.next);
+        let object = Object { body: body.to_vec(), etag, storage_class: None };
+        self.buckets.entry(bucket.to_owned()).or_default().insert(key.to_vec(), object);
+    }
+
+    pub fn answer(&mut self, request: &Request, page: usize) -> Answer {
+        let path = request.path().strip_prefix('/').unwrap();
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let bucket = String::from_utf8(unescape(bucket)).unwrap();
+        let key = unescape(key);
+        let method = request.method.as_str();
+        if key.is_empty() && method == "PUT" {
+            let ours = self.buckets.contains_key(&bucket);
+            self.buckets.entry(bucket).or_default();
+            return if ours { Answer::error(409, "BucketAlreadyOwnedByYou") } else { Answer::new(200) };
+        }
+        if !self.buckets.contains_key(&bucket) {
+            return Answer::error(404, "NoSuchBucket");
+        }
+        match (method, key.is_empty()) {
+            ("HEAD", true) => Answer::new(200),
+            ("GET", true) => self.list(&bucket, request, page),
+            ("GET" | "HEAD", false) => self.get(&bucket, &key, request),
+            ("PUT", false) if request.parameter("partNumber").is_some() => self.part(request),
+            ("PUT", false) => self.store(&bucket, &key, request),
+            ("POST", false) if request.parameter("uploads").is_some() => {
+                self.next += 1;
+                let id = format!("upload-{}", self.next);
+                self.uploads.insert(id.clone(), (bucket, key, BTreeMap::new()));
+                Answer::xml(format!(
+                    "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>{id}</UploadId>\
+                     </InitiateMultipartUploadResult>"
+                ))
+            }
+            ("POST", false) => self.complete(request),
+            ("DELETE", false) => {
+                match request.parameter("uploadId") {
+                    Some(id) => self.uploads.remove(&String::from_utf8(id).unwrap()).map(|_| ()),
+                    None => self.buckets.get_mut(&bucket).unwrap().remove(&key).map(|_| ()),
+                };
+                Answer::new(204)
+            }
+            _ => Answer::error(405, "MethodNotAllowed"),
+        }
+    }
+
+    fn get(&self, bucket: &str, key: &[u8], request: &Request) -> Answer {
+        let Some(object) = self.buckets[bucket].get(key) else { return Answer::error(404, "NoSuchKey") };
+        if request.headers.get("if-match").is_some_and(|etag| *etag != object.etag) {
+            return Answer::error(412, "PreconditionFailed");
+        }
+        let mut answer = Answer::new(200);
+        answer.headers = vec![("etag", object.etag.clone()), ("last-modified", http_date(1_700_000_000))];
+        answer.body.clone_from(&object.body);
+        if let Some(range) = request.headers.get("range") {
+            let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+            let first: usize = first.parse().unwrap();
+            let size = object.body.len();
+            if first >= size {
+                return Answer::error(416, "InvalidRange");
+            }
+            let last = last.parse::<usize>().unwrap_or(usize::MAX).min(size - 1);
+            answer.status = 206;
+            answer.headers.push(("content-range", format!("bytes {first}-{last}/{size}")));
+            answer.body = object.body[first..=last].to_vec();
+        }
+        answer
+    }
+
+    fn store(&mut self, bucket: &str, key: &[u8], request: &Request) -> Answer {
+        let condition = request.headers.get("if-none-match").is_some_and(|value| value == "*");
+        if condition && self.buckets[bucket].contains_key(key) {
+            return Answer::error(412, "PreconditionFailed");
+        }
+        self.put(bucket, key, &request.body);
+        let object = self.buckets.get_mut(bucket).unwrap().get_mut(key).unwrap();
+        object.storage_class = request.headers.get("x-amz-storage-class").cloned();
+        Answer { headers: vec![("etag", object.etag.clone())], ..Answer::new(200) }
+    }
+
+    fn part(&mut self, request: &Request) -> Answer {
+        let id = String::from_utf8(request.parameter("uploadId").unwrap()).unwrap();
+        let number = String::from_utf8(request.parameter("partNumber").unwrap()).unwrap().parse().unwrap();
+        let Some((_, _, parts)) = self.uploads.get_mut(&id) else {
+            return Answer::error(404, "NoSuchUpload");
+        };
+        parts.insert(number, request.body.clone());
+        Answer { headers: vec![("etag", format!("\"part-{number}\""))], ..Answer::new(200) }
+    }
+
+    fn complete(&mut self, request: &Request) -> Answer {
+        let id = String::from_utf8(request.parameter("uploadId").unwrap()).unwrap();
+        let Some((bucket, key, parts)) = self.uploads.remove(&id) else {
+            return Answer::error(404, "NoSuchUpload");
+        };
+        let listed = String::from_utf8_lossy(&request.body).matches("<PartNumber>").count();
+        assert_eq!(listed, parts.len(), "parts of the upload and of its completion");
+        let sizes: Vec<usize> = parts.values().map(Vec::len).collect();
+        assert!(sizes.windows(2).rev().skip(1).all(|pair| pair[0] == pair[1]), "uneven parts {sizes:?}");
+        let body: Vec<u8> = parts.into_values().flatten().collect();
+        self.put(&bucket, &key, &body);
+        let etag = &self.buckets[&bucket][&key].etag;
+        Answer::xml(format!(
+            "<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
+        ))
+    }
+
+    fn list(&self, bucket: &str, request: &Request, page: usize) -> Answer {
+        let parameter = |name: &str| request.parameter(name).unwrap_or_default();
+        assert_eq!(parameter("list-type"), b"2");
+        let (prefix, after) = (parameter("prefix"), parameter("continuation-token"));
+        let encoded = parameter("encoding-type") == b"url";
+        let matching: Vec<_> = self.buckets[bucket]
+            .iter()
+            .filter(|(key, _)| {
+                key.starts_with(&prefix)
+                    && (after.is_empty() || hex(key) > String::from_utf8_lossy(&after).into_owned())
+            })
+            .collect();
+        let mut body = String::from("<ListBucketResult>");
+        if encoded {
+            body += "<EncodingType>url</EncodingType>";
+        }
+        for (key, object) in matching.iter().take(page) {
+            let key: String = key
+                .iter()
+                .map(|&byte| match byte {
+                    b' ' => "+".to_owned(),
+                    b'/' => "/".to_owned(),
+                    byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+                    byte => format!("%{byte:02X}"),
+                })
+                .collect();
+            body += &format!(
+                "<Contents><Key>{key}</Key><LastModified>2023-11-14T22:13:20.000Z</LastModified>\
+                 <ETag>{}</ETag><Size>{}</Size></Contents>",
+                object.etag.replace('"', "&#34;"),
+                object.body.len()
+            );
+        }
+        let truncated = matching.len() > page;
+        body += &format!("<IsTruncated>{truncated}</IsTruncated>");
+        if truncated {
+            body += &format!("<NextContinuationToken>{}</NextContinuationToken>", hex(matching[page - 1].0));
+        }
+        Answer::xml(body + "</ListBucketResult>")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
