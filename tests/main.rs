@@ -17,3 +17,5 @@ mod fs_source;
 mod kit;
 mod layers;
 mod minio_main_job;
+mod s3_client;
+mod sigv4;

@@ -5,6 +5,7 @@ pub mod bucket_destination;
 pub mod command;
 pub mod connect;
 pub mod damage;
+pub mod hand_clock;
 pub mod json;
 pub mod manifest;
 pub mod memory_store;

@@ -2,8 +2,8 @@
 
 use crate::base::limits::S3_KEY_BYTES_MAX;
 use crate::s3::proto::escape::encode_into;
+use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 
 /// A server: host, port, and whether it speaks TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]

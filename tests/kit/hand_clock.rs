@@ -1,0 +1,68 @@
+//! Time that passes only when somebody waits, and a client that lives by it.
+
+use crate::kit::s3_server::{ACCESS_KEY, S3Server, SECRET_KEY};
+use plakar::base::secret::Secret;
+use plakar::ports::cancel::Cancel;
+use plakar::ports::clock::Clock;
+use plakar::s3::client::{Client, Config};
+use plakar::s3::proto::address::Endpoint;
+use plakar::world::clock::SystemClock;
+use plakar::world::dice::SystemDice;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// See the module. The wall clock is the machine's, moved on by what was waited.
+pub struct HandClock {
+    real: SystemClock,
+    waited: Mutex<Duration>,
+}
+
+impl HandClock {
+    /// Nothing was waited yet.
+    pub fn new() -> HandClock {
+        HandClock { real: SystemClock::new(Cancel::new()), waited: Mutex::default() }
+    }
+
+    /// How long was waited in all.
+    pub fn waited(&self) -> Duration {
+        *self.waited.lock().unwrap()
+    }
+}
+
+impl Clock for HandClock {
+    fn now_ns(&self) -> i64 {
+        self.real.now_ns()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.waited()
+    }
+
+    fn wait(&self, time: Duration) {
+        *self.waited.lock().unwrap() += time;
+    }
+}
+
+/// A client of the test server, with its clock, and what it said.
+pub struct Heard {
+    pub clock: Arc<HandClock>,
+    pub notices: Arc<Mutex<Vec<String>>>,
+}
+
+/// With the keys the server accepts.
+pub fn client(server: &S3Server) -> (Client, Heard) {
+    client_with(server, |_| {})
+}
+
+/// With settings changed.
+pub fn client_with(server: &S3Server, change: impl FnOnce(&mut Config)) -> (Client, Heard) {
+    let endpoint = Endpoint::parse(server.address(), false).unwrap();
+    let mut config = Config::new(endpoint, ACCESS_KEY, Secret::new(SECRET_KEY.as_bytes().to_vec()));
+    change(&mut config);
+    let heard = Heard { clock: Arc::new(HandClock::new()), notices: Arc::default() };
+    let notices = Arc::clone(&heard.notices);
+    let notice = Arc::new(move |line: &str| notices.lock().unwrap().push(line.to_owned()));
+    let client =
+        Client::new(config, heard.clock.clone(), Arc::new(SystemDice), Cancel::new(), notice).unwrap();
+    (client, heard)
+}

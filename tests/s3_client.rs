@@ -1,0 +1,297 @@
+//! What goes wrong between a client and an S3 server, each as it was seen in the field, on real
+//! sockets: what is survived comes back whole, what is not is told by its name.
+
+use crate::kit::hand_clock::{client, client_with};
+use crate::kit::s3_server::{Rule, S3Server, Trouble};
+use crate::kit::trees::noise;
+use plakar::base::secret::Secret;
+use plakar::ports::fault::FaultKind;
+use plakar::s3::bucket::{Bucket, PutOptions};
+use std::io::Read;
+use std::time::Duration;
+
+fn bucket(server: &S3Server) -> Bucket {
+    let (client, _) = client(server);
+    server.objects(|objects| {
+        objects.buckets.entry("bucket".to_owned()).or_default();
+    });
+    client.bucket("bucket").unwrap()
+}
+
+fn hit(method: &'static str, contains: &'static str, trouble: Trouble) -> Rule {
+    Rule { method, contains, after: 0, times: 1, trouble }
+}
+
+fn put(bucket: &Bucket, key: &[u8], body: &[u8]) {
+    bucket.put_object(key, body, &PutOptions::default()).unwrap();
+}
+
+#[test]
+fn a_read_survives_every_way_a_line_breaks_and_comes_back_whole() {
+    let body = noise(1, 300_000);
+    let cases = [
+        ("reset before", Trouble::ResetBefore),
+        ("reset after", Trouble::ResetAfter),
+        ("cut at once", Trouble::CutBody(0)),
+        ("cut in the middle", Trouble::CutBody(150_000)),
+        ("promised more than came", Trouble::LongerThanItIs),
+        ("500", Trouble::Status(500, "InternalError", vec![])),
+        ("503", Trouble::Status(503, "SlowDown", vec![])),
+        ("503 with a long wish", Trouble::Status(503, "SlowDown", vec![("retry-after", "120".to_owned())])),
+        ("429", Trouble::Status(429, "TooManyRequests", vec![])),
+        ("no http at all", Trouble::Raw(b"SSH-2.0-OpenSSH_9.2\r\n")),
+        ("half a head", Trouble::Raw(b"HTTP/1.1 200 OK\r\nContent-Le")),
+    ];
+    for (name, trouble) in cases {
+        let server = S3Server::start();
+        let bucket = bucket(&server);
+        put(&bucket, b"object", &body);
+        server.rule(hit("GET", "object", trouble.clone()));
+        assert_eq!(bucket.get_object(b"object", 1 << 20).ok().as_ref(), Some(&body), "whole, {name}");
+        server.rule(hit("GET", "object", trouble.clone()));
+        assert_eq!(
+            bucket.get_range(b"object", 100, 200_000, None).unwrap(),
+            body[100..200_100],
+            "range, {name}"
+        );
+        server.rule(hit("GET", "object", trouble));
+        let mut streamed = Vec::new();
+        let mut reader = bucket.get_reader(b"object", body.len() as u64, "").unwrap();
+        reader.read_to_end(&mut streamed).unwrap();
+        assert_eq!(streamed, body, "stream, {name}");
+    }
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection_is_never_taken_for_the_whole() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    put(&bucket, b"object", &noise(1, 100_000));
+    server.rule(Rule { times: usize::MAX, ..hit("GET", "object", Trouble::CloseDelimited(60_000)) });
+    assert!(bucket.get_object(b"object", 1 << 20).is_err());
+    assert!(bucket.get_range(b"object", 0, 100_000, None).is_err());
+}
+
+#[test]
+fn a_write_survives_what_can_be_survived_and_is_stored_once_and_whole() {
+    let body = noise(2, 6 << 20);
+    for (name, trouble) in [
+        ("reset before", Trouble::ResetBefore),
+        ("reset after", Trouble::ResetAfter),
+        ("500", Trouble::Status(500, "InternalError", vec![])),
+        ("503", Trouble::Status(503, "SlowDown", vec![("retry-after", "1".to_owned())])),
+        ("timeout", Trouble::Status(400, "RequestTimeout", vec![])),
+    ] {
+        let server = S3Server::start();
+        let bucket = bucket(&server);
+        server.rule(hit("PUT", "object", trouble.clone()));
+        put(&bucket, b"object", &body);
+        assert!(server.objects(|objects| objects.buckets["bucket"][&b"object"[..]].body == body), "{name}");
+        // A conditional write whose answer was lost is recognised as our own.
+        server.rule(hit("PUT", "once", trouble));
+        let once = PutOptions { if_none_match: true, ..PutOptions::default() };
+        bucket.put_object(b"once", b"mine", &once).unwrap();
+        let again = bucket.put_object(b"once", b"other", &once).unwrap_err();
+        assert_eq!(again.kind, FaultKind::Exists, "{name}");
+    }
+}
+
+#[test]
+fn refusals_are_told_at_once_by_kind_with_code_status_and_request() {
+    for (status, code, kind) in [
+        (403, "AccessDenied", FaultKind::Denied),
+        (403, "SignatureDoesNotMatch", FaultKind::Denied),
+        (403, "InvalidAccessKeyId", FaultKind::Denied),
+        (404, "NoSuchKey", FaultKind::Missing),
+        (404, "NoSuchBucket", FaultKind::Missing),
+        (412, "PreconditionFailed", FaultKind::Exists),
+        (501, "NotImplemented", FaultKind::Unsupported),
+    ] {
+        let server = S3Server::start();
+        let bucket = bucket(&server);
+        server
+            .rule(Rule { times: usize::MAX, ..hit("PUT", "object", Trouble::Status(status, code, vec![])) });
+        let once = PutOptions { if_none_match: true, ..PutOptions::default() };
+        let fault = bucket.put_object(b"object", b"x", &once).unwrap_err();
+        assert_eq!(fault.kind, kind, "{code}: {fault}");
+        for part in ["put object", "bucket/object", code, &status.to_string(), "REQ1"] {
+            assert!(fault.message.contains(part), "{part} is not in: {fault}");
+        }
+        assert_eq!(server.requests().len(), 1, "{code} is not tried again");
+    }
+}
+
+#[test]
+fn retries_end_with_their_budget_and_are_said_aloud() {
+    let server = S3Server::start();
+    let (client, heard) = client_with(&server, |config| config.retry_budget = Duration::from_secs(60));
+    let bucket = client.bucket("bucket").unwrap();
+    server.rule(Rule { times: usize::MAX, ..hit("GET", "object", Trouble::Status(503, "SlowDown", vec![])) });
+    let fault = bucket.get_object(b"object", 10).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Busy);
+    assert!(heard.clock.waited() <= Duration::from_secs(60), "{:?}", heard.clock.waited());
+    let attempts = server.requests().len();
+    assert!((5..200).contains(&attempts), "{attempts}");
+    assert_eq!(heard.notices.lock().unwrap().len(), attempts - 1);
+    assert!(fault.message.contains("attempts"), "{fault}");
+}
+
+#[test]
+fn a_server_whose_clock_is_an_hour_off_is_believed() {
+    for offset in [3600, -3600] {
+        let server = S3Server::start();
+        server.set_clock_offset(offset);
+        let (client, heard) = client(&server);
+        let bucket = client.bucket("bucket").unwrap();
+        bucket.create_bucket().unwrap();
+        put(&bucket, b"object", b"x");
+        assert_eq!(bucket.get_object(b"object", 10).unwrap(), b"x");
+        assert_eq!(heard.notices.lock().unwrap().len(), 1, "said once");
+        assert_eq!(server.requests().len(), 4, "one request was signed anew");
+    }
+}
+
+#[test]
+fn a_region_that_the_server_wants_is_used() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    put(&bucket, b"object", b"x");
+    let region = vec![("x-amz-bucket-region", "eu-west-3".to_owned())];
+    server.rule(hit("GET", "object", Trouble::Status(400, "AuthorizationHeaderMalformed", region)));
+    assert_eq!(bucket.get_object(b"object", 10).unwrap(), b"x");
+}
+
+#[test]
+fn connections_are_kept_also_after_errors() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    for n in 0..20 {
+        put(&bucket, format!("k{n}").as_bytes(), &noise(n, 5000));
+        assert!(bucket.get_object(b"nothing", 10).is_err());
+        assert!(bucket.head_object(b"nothing").is_err());
+        bucket.get_range(format!("k{n}").as_bytes(), 10, 100, None).unwrap();
+        bucket.delete_object(format!("k{n}").as_bytes()).unwrap();
+    }
+    assert!(server.connections() <= 2, "{} connections for 100 requests", server.connections());
+    let server_of_threads = S3Server::start();
+    let bucket = self::bucket(&server_of_threads);
+    put(&bucket, b"object", b"x");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..50).for_each(|_| assert_eq!(bucket.get_object(b"object", 10).unwrap(), b"x")));
+        }
+    });
+    let connections = server_of_threads.connections();
+    assert!(connections <= 10, "{connections} connections for 8 threads");
+}
+
+#[test]
+fn a_source_that_is_shorter_or_longer_than_promised_is_an_error_and_leaves_nothing() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    let body = noise(3, 40 << 20);
+    for (name, given, promised) in [
+        ("short, one request", 1000, 2000),
+        ("long, one request", 2000, 1000),
+        ("short, in parts", 33 << 20, 40 << 20),
+        ("long, in parts", 40 << 20, 33 << 20),
+    ] {
+        let ended = bucket.put_stream(b"object", &mut &body[..given], Some(promised), &PutOptions::default());
+        assert!(ended.is_err(), "{name}");
+        let (objects, uploads) = server.objects(|o| (o.buckets["bucket"].len(), o.uploads.len()));
+        assert_eq!((objects, uploads), (0, 0), "{name}");
+    }
+}
+
+#[test]
+fn streams_become_objects_in_parts_and_parts_that_fail_are_sent_again_or_all_is_aborted() {
+    let body = noise(4, 50 << 20);
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    for size in [None, Some(body.len() as u64)] {
+        server.rule(hit("PUT", "partNumber=2", Trouble::ResetAfter));
+        server.rule(hit("PUT", "partNumber=3", Trouble::Status(503, "SlowDown", vec![])));
+        server.rule(hit("POST", "uploadId", Trouble::ResetBefore));
+        bucket.put_stream(b"object", &mut &body[..], size, &PutOptions::default()).unwrap();
+        assert!(server.objects(|o| o.buckets["bucket"][&b"object"[..]].body == body));
+    }
+    server.objects(|o| o.buckets.get_mut("bucket").unwrap().clear());
+    for (name, rule) in [
+        ("a part refused", hit("PUT", "partNumber=2", Trouble::Status(403, "AccessDenied", vec![]))),
+        ("an error with status 200", hit("POST", "uploadId", Trouble::OkWithError("MalformedXML"))),
+    ] {
+        server.rule(Rule { times: usize::MAX, ..rule });
+        assert!(
+            bucket.put_stream(b"object", &mut &body[..], None, &PutOptions::default()).is_err(),
+            "{name}"
+        );
+        let found = server.objects(|o| o.uploads.len());
+        assert_eq!(found, 0, "{name}: the upload was aborted");
+    }
+}
+
+#[test]
+fn listings_are_complete_or_an_error() {
+    let page = |body: &'static str| -> Trouble {
+        let text =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        Trouble::Raw(Box::leak(text.into_boxed_str()).as_bytes())
+    };
+    let start = "<ListBucketResult><Contents><Key>a</Key><Size>1</Size></Contents>";
+    let cases = [
+        ("cut inside", page("<ListBucketResult><Contents><Key>a</Key><Size>1</Size></Contents>")),
+        ("nothing said about more", page(Box::leak(format!("{start}</ListBucketResult>").into_boxed_str()))),
+        (
+            "more, but no token",
+            page(Box::leak(
+                format!("{start}<IsTruncated>true</IsTruncated></ListBucketResult>").into_boxed_str(),
+            )),
+        ),
+        ("a page of a proxy", page("<html><body>Please log in</body></html>")),
+        ("an entity bomb", page("<!DOCTYPE x [<!ENTITY a \"b\">]><ListBucketResult>&a;</ListBucketResult>")),
+    ];
+    for (name, trouble) in cases {
+        let server = S3Server::start();
+        let bucket = bucket(&server);
+        server.rule(Rule { times: usize::MAX, ..hit("GET", "list-type", trouble) });
+        let ended = bucket.list_objects_v2(b"", None, &mut |_| Ok(()));
+        assert!(ended.is_err(), "{name}");
+    }
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    for n in 0..95 {
+        put(&bucket, format!("dir &<>\"/{n:03}").as_bytes(), b"");
+    }
+    server.set_page(10);
+    server.requests();
+    server.rule(Rule { after: 4, ..hit("GET", "list-type", Trouble::CutBody(300)) });
+    let mut found = 0;
+    bucket
+        .list_objects_v2(b"dir", None, &mut |_| {
+            found += 1;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!((found, server.requests().len()), (95, 11), "ten pages, one of them twice");
+}
+
+#[test]
+fn keys_that_do_not_sign_and_servers_that_are_not_there_are_named() {
+    let server = S3Server::start();
+    let refused = |change: fn(&mut plakar::s3::client::Config)| {
+        client_with(&server, change).0.bucket("bucket").unwrap().get_object(b"k", 10).unwrap_err()
+    };
+    let fault = refused(|config| config.secret_key = Secret::new(b"wrong".to_vec()));
+    assert!(fault.kind == FaultKind::Denied && fault.message.contains("SignatureDoesNotMatch"), "{fault}");
+    assert!(!fault.to_string().contains("wrong"));
+    let fault = refused(|config| "nobody".clone_into(&mut config.access_key));
+    assert!(fault.message.contains("InvalidAccessKeyId"), "{fault}");
+    let fault = refused(|config| {
+        config.endpoint = plakar::s3::proto::address::Endpoint::parse("127.0.0.1:1", false).unwrap();
+    });
+    assert!(fault.kind == FaultKind::Broken && fault.message.contains("127.0.0.1:1"), "{fault}");
+    let plain = plakar::s3::proto::address::Endpoint::parse(server.address(), true).unwrap();
+    let (client, _) = client_with(&server, |config| config.endpoint = plain);
+    let fault = client.bucket("bucket").unwrap().get_object(b"k", 10).unwrap_err();
+    assert!(fault.to_string().contains("use_tls=false"), "{fault}");
+}
