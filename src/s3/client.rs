@@ -25,6 +25,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Longest time for last words: removing a lock, aborting an upload.
 const LAST_WORDS_BUDGET: Duration = Duration::from_secs(10);
 
+/// For an endpoint that has not answered once.
+const REMEDY_TLS_ON: &str = "if the endpoint speaks TLS, set use_tls=true";
+const REMEDY_TLS_OFF: &str = "if the endpoint speaks plain HTTP, set use_tls=false";
+
 /// Most attempts at them: an interrupted clock does not wait in between.
 const LAST_WORDS_ATTEMPTS: u32 = 3;
 
@@ -219,6 +223,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// For callers that know nothing of S3.
+    #[expect(clippy::boxed_local, reason = "every caller holds it boxed")]
     pub fn into_fault(self: Box<Refusal>) -> Fault {
         if self.cancelled {
             return Fault::new(FaultKind::Cancelled, format!("{}: interrupted", self.subject));
@@ -271,6 +276,16 @@ pub struct Core {
 }
 
 impl Core {
+    /// Names the server where it is the server, not the object, that could not be had.
+    fn subject(&self, request: &Request, failure: &Failure) -> String {
+        match failure.kind {
+            Kind::Unreachable | Kind::Line | Kind::Trust if failure.status.is_none() => {
+                format!("{request} at {}", self.config.endpoint)
+            }
+            _ => request.to_string(),
+        }
+    }
+
     /// Sends what `make` gives until `take` is content with an answer of success, and waits in
     /// between as [`decide`] says. `make` is asked anew for each attempt.
     ///
@@ -289,14 +304,19 @@ impl Core {
             let request = make();
             // An interrupted run still removes what it left behind.
             let last_words = self.cancel.is_cancelled();
-            let refuse = |failure, history, cancelled| {
-                Err(Box::new(Refusal { subject: request.to_string(), failure, history, cancelled }))
+            let refuse = |failure: Failure, history, cancelled| {
+                Err(Box::new(Refusal {
+                    subject: self.subject(&request, &failure),
+                    failure,
+                    history,
+                    cancelled,
+                }))
             };
             if last_words && request.method != Method::Delete {
                 return refuse(Failure::new(Kind::Line, ""), history, true);
             }
             history.attempts += 1;
-            let failure = match self.once(&request, payload, ask_first, last_words).and_then(&mut *take) {
+            let mut failure = match self.once(&request, payload, ask_first, last_words).and_then(&mut *take) {
                 Ok(value) => {
                     self.reached.store(true, Ordering::Relaxed);
                     return Ok(value);
@@ -305,6 +325,10 @@ impl Core {
             };
             if failure.status.is_some() {
                 self.reached.store(true, Ordering::Relaxed);
+            } else if failure.kind == Kind::Line && !self.reached.load(Ordering::Relaxed) {
+                let tls = self.config.endpoint.tls();
+                let other = if tls { REMEDY_TLS_OFF } else { REMEDY_TLS_ON };
+                failure.remedy.get_or_insert(other);
             }
             if self.cancel.is_cancelled() && !last_words {
                 if request.method == Method::Delete {

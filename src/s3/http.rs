@@ -270,7 +270,7 @@ fn failure(error: Error, tls: bool) -> Failure {
             Failure::new(Kind::Unreachable, format!("the proxy refused: {why}"))
                 .with_remedy("name the host in NO_PROXY if it is reached directly")
         }
-        Error::Protocol(error) if !tls => Failure::new(Kind::Unsupported, format!("no HTTP answer: {error}"))
+        Error::Protocol(error) if !tls => Failure::new(Kind::Unreachable, format!("no HTTP answer: {error}"))
             .with_remedy("if the endpoint speaks TLS, set use_tls=true"),
         other => Failure::new(Kind::Unsupported, other.to_string()),
     }

@@ -84,7 +84,23 @@ impl Source<'_> {
             let why = format!("{}: the content ended after {} of {size} bytes", self.place, self.read);
             return Err(Fault::new(FaultKind::Damaged, why));
         }
+        if self.size == Some(self.read) {
+            self.expect_end()?;
+        }
         Ok(buffer)
+    }
+
+    /// A source that grew while it was read would be cut without a word.
+    fn expect_end(&mut self) -> Result<(), Fault> {
+        let place = &self.place;
+        match self.body.take(1).read_to_end(&mut Vec::new()) {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                let why = format!("{place}: the content is longer than the {} bytes promised", self.read);
+                Err(Fault::new(FaultKind::Damaged, why))
+            }
+            Err(error) => Err(Fault::from_io(format!("{place}: reading the content"), &error)),
+        }
     }
 
     /// Whether nothing comes after `part`, for which `want` bytes were asked.

@@ -3,7 +3,6 @@
 use super::http::{Request, civil, unescape};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Clocks may differ by this much.
 const SKEW_SECS_MAX: i64 = 15 * 60;
@@ -36,7 +35,7 @@ pub fn refuse(
     let (Some(date), Some(hash)) = (header("x-amz-date"), header("x-amz-content-sha256")) else {
         return Some((403, "AccessDenied"));
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 + clock_offset;
+    let now = super::now() + clock_offset;
     let (year, month, dom) = civil(now.div_euclid(86_400));
     let told: i64 = seconds_of(date);
     if (told - now).abs() > SKEW_SECS_MAX {

@@ -2,7 +2,6 @@
 
 use super::{Headers, Trouble};
 use std::io::{self, BufRead, Read, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A request. `target` is path and query as they came.
 pub struct Request {
@@ -162,7 +161,7 @@ pub fn write(
         }
     }
     let mut head = format!("HTTP/1.1 {} Status\r\nx-amz-request-id: REQ1\r\n", answer.status);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 + clock_offset;
+    let now = super::now() + clock_offset;
     head += &format!("date: {}\r\n", http_date(now));
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");

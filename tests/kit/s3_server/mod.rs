@@ -30,7 +30,7 @@ pub enum Trouble {
     ResetAfter,
     /// The answer stops after so many bytes of its body.
     CutBody(usize),
-    /// An answer of this status, with an S3 error document of this code and these headers.
+    /// Not carried out: this status, an S3 error document of this code, these headers.
     Status(u16, &'static str, Vec<(&'static str, String)>),
     /// Status 200 with an error document as its body.
     OkWithError(&'static str),
@@ -128,6 +128,13 @@ impl S3Server {
     }
 }
 
+/// Seconds since 1970: the server's clients may own their clock, a server has the machine's.
+#[expect(clippy::disallowed_methods, reason = "a real server's clock")]
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
 fn serve(stream: &TcpStream, shared: &Shared) {
     stream.set_nodelay(true).unwrap();
     let mut input = std::io::BufReader::new(stream);
@@ -142,6 +149,8 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         let offset = *shared.clock_offset.lock().unwrap();
         let answer = match auth::refuse(&request, ACCESS_KEY, SECRET_KEY, offset) {
             Some((status, code)) => http::Answer::error(status, code),
+            // Refused, so not carried out.
+            None if matches!(trouble, Some(Trouble::Status(..))) => http::Answer::new(500),
             None => {
                 let page = shared.page.load(Ordering::SeqCst);
                 shared.objects.lock().unwrap().answer(&request, page)
