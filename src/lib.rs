@@ -8,7 +8,7 @@
 //! | [`base`] | values: names of stored things, times, file facts, secrets, limits | any algorithm |
 //! | [`algo`] | hashing, sealing, compression, chunking, MessagePack: pure functions | what a store is |
 //! | [`s3::proto`] | S3 as values: requests built and signed, replies read, retries judged | sockets, clocks |
-//! | [`format`] | Kloset as bytes: decode and encode, nothing else (`FORMAT.md`) | where bytes live |
+//! | [`mod@format`] | Kloset as bytes: decode and encode, nothing else (`FORMAT.md`) | where bytes live |
 //! | [`ports`] | what the engine asks of the world: traits and their contracts | any implementation |
 //! | [`pool`] | bounded queues and worker threads; the first error stops all | what the work is |
 //! | [`world`] | the real clock, the real dice, this host's facts, Ctrl-C | stores |
@@ -27,6 +27,8 @@ pub mod cli;
 pub mod connectors;
 pub mod engine;
 pub mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod pool;
 pub mod ports;
 pub mod s3;

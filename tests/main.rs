@@ -18,4 +18,5 @@ mod kit;
 mod layers;
 mod minio_main_job;
 mod s3_client;
+mod seeds;
 mod sigv4;

@@ -1,6 +1,7 @@
 //! Content-defined cut points: FastCDC as Kloset uses it (FORMAT.md, "Chunking").
 
 use crate::algo::gear::GEAR;
+use crate::base::limits::BLOB_BYTES_MAX;
 
 /// Where to cut. Parameters are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +20,15 @@ impl Chunker {
     /// By the names and sizes of CONFIG; a size of 0 means its default.
     ///
     /// # Errors
-    /// An unknown algorithm, or sizes out of order.
+    /// An unknown algorithm, or sizes out of order or beyond [`BLOB_BYTES_MAX`].
     pub fn new(algorithm: &str, min: u32, normal: u32, max: u32) -> Result<Chunker, String> {
         let size = |value: u32, default: u32| (if value == 0 { default } else { value }) as usize;
         let (min, normal, max) = (size(min, 2048), size(normal, 8192), size(max, 65536));
         if min > normal || normal > max || min < 64 {
             return Err(format!("chunk sizes {min}, {normal}, {max} are out of order"));
+        }
+        if max > BLOB_BYTES_MAX {
+            return Err(format!("chunks of up to {max} bytes are more than the {BLOB_BYTES_MAX} accepted"));
         }
         let (mask_small, mask_large) = match algorithm.to_ascii_lowercase().as_str() {
             "fastcdc" | "kfastcdc" => (LEGACY_SMALL, LEGACY_LARGE),

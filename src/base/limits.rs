@@ -9,13 +9,22 @@ pub const STATE_BYTES_MAX: u64 = 2 << 30;
 /// Largest lock file. Real ones are under 300 bytes.
 pub const LOCK_BYTES_MAX: u64 = 64 * 1024;
 
-/// Largest plaintext of one blob. The largest chunk a real store asks for is 8 MiB; tree nodes
-/// and snapshot headers are far below.
+/// Largest plaintext of one chunk. The largest that a real store asks for is 8 MiB.
 pub const BLOB_BYTES_MAX: usize = 64 << 20;
 
 /// Largest plaintext of one OBJECT, the chunk list of a file: about 110 bytes a chunk, so this is a
 /// file of 1 TB in chunks of the 96 KiB that Plakar v1.0 makes on average.
 pub const OBJECT_BYTES_MAX: usize = 1 << 30;
+
+/// Largest plaintext of any other blob: an entry, a header, or a tree node of 50 paths. What they
+/// hold takes up to 32 times as much memory once decoded.
+pub const META_BYTES_MAX: usize = 4 << 20;
+
+/// Largest plaintext of a packfile's index: 4.8 million blobs.
+pub const INDEX_BYTES_MAX: usize = 256 << 20;
+
+/// Largest window of a zstd frame, which is held in memory. Plakar's frames ask for 8 MiB.
+pub const ZSTD_WINDOW_BYTES_MAX: u64 = 64 << 20;
 
 /// Stored form of a blob at most: sealing and framing add under 1 %.
 pub const STORED_BLOB_BYTES_MAX: usize = BLOB_BYTES_MAX + (1 << 20);

@@ -369,7 +369,11 @@ impl Cache {
 const HEAD: u64 = envelope::HEAD as u64;
 
 fn plain_max(resource: Resource) -> usize {
-    if resource == Resource::OBJECT { limits::OBJECT_BYTES_MAX } else { limits::BLOB_BYTES_MAX }
+    match resource {
+        Resource::CHUNK => limits::BLOB_BYTES_MAX,
+        Resource::OBJECT => limits::OBJECT_BYTES_MAX,
+        _ => limits::META_BYTES_MAX,
+    }
 }
 
 /// Whether the failure is this blob's own, so that others may still be read; a store that cannot

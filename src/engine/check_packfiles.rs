@@ -1,5 +1,6 @@
 //! The parts of packfiles that no snapshot needs but a repair does: envelope, index, footer.
 
+use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs;
@@ -95,7 +96,7 @@ fn look(repository: &Repository, known: &Packfile, size: u64, whole: bool) -> Re
     let item = Item::Packfile(known.id);
     let payload_end = size
         .checked_sub(envelope::TRAILER as u64)
-        .filter(|end| *end >= known.end + envelope::HEAD as u64)
+        .filter(|end| *end >= known.end.saturating_add(envelope::HEAD as u64))
         .ok_or_else(|| damaged(format!("{size} bytes, its blobs alone need {}", known.end)))?;
     let start = known.end + envelope::HEAD as u64;
     let length = payload_end - start;
@@ -110,7 +111,7 @@ fn look(repository: &Repository, known: &Packfile, size: u64, whole: bool) -> Re
     )?;
     let stored =
         parts.before.get(at..).ok_or_else(|| damaged("its footer puts the index behind it".to_owned()))?;
-    let limit = packfile::RECORD.saturating_mul(footer.count as usize);
+    let limit = packfile::RECORD.saturating_mul(footer.count as usize).min(limits::INDEX_BYTES_MAX);
     let index = repository.codec.decode(stored, limit).map_err(|fault| fault.context("index"))?;
     if repository.codec.mac(&index) != footer.index_mac {
         return Err(damaged("its index is not the one its footer names".to_owned()));

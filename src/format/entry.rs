@@ -3,6 +3,7 @@
 use crate::algo::msgpack::{Reader, Writer};
 use crate::base::bytes;
 use crate::base::file::{FileInfo, Mode};
+use crate::base::limits::META_BYTES_MAX;
 use crate::base::mac::Mac;
 use crate::base::path;
 use crate::format::error::FormatError;
@@ -213,11 +214,11 @@ impl Entry {
             "file_attributes" => field!(WHAT, key, entry.file_attributes, r.number()),
             "extended_attributes" => field!(WHAT, key, entry.xattrs, strings(r)),
             "classifications" => {
-                entry.classifications = fields::structs("file entry, classifications", r, classification)?;
+                entry.classifications = fields::structs("file entry, classifications", r, 1, classification)?;
                 Ok(true)
             }
             "custom_metadata" => {
-                entry.custom_metadata = fields::structs("file entry, custom_metadata", r, |r| {
+                entry.custom_metadata = fields::structs("file entry, custom_metadata", r, 1, |r| {
                     let mut pair = (Vec::new(), Vec::new());
                     fields::map(WHAT, r, |key, r| match key {
                         "key" => field!(WHAT, key, pair.0, r.bytes().map(<[u8]>::to_vec)),
@@ -263,7 +264,7 @@ fn classification(r: &mut Reader<'_>) -> Result<Classification, FormatError> {
         "analyzer" => field!(WHAT, key, class.analyzer, r.bytes().map(<[u8]>::to_vec)),
         "classes" => field!(WHAT, key, class.classes, fields::list(r, |r| r.bytes().map(<[u8]>::to_vec))),
         "scores" => {
-            class.scores = fields::structs(WHAT, r, |r| {
+            class.scores = fields::structs(WHAT, r, 1, |r| {
                 let mut score = (Vec::new(), 0.0);
                 fields::map(WHAT, r, |key, r| match key {
                     "key" => field!(WHAT, key, score.0, r.bytes().map(<[u8]>::to_vec)),
@@ -452,14 +453,14 @@ pub fn dirpack_append(out: &mut Vec<u8>, directory: bool, entry: &[u8], mac: &Ma
 /// that a dirpack can be read in pieces.
 ///
 /// # Errors
-/// `Damaged` for a record of an unknown type, or too short to be one.
+/// `Damaged` for a record of an unknown type, or of a length that none has.
 pub fn dirpack_next(content: &[u8]) -> Result<Option<(DirpackRecord<'_>, usize)>, FormatError> {
     let mut r = bytes::Reader::new(content);
     let (Ok(kind), Ok(len)) = (r.u8("record type"), r.u32("record length")) else { return Ok(None) };
     if !matches!(kind, 1 | 2) {
         return Err(FormatError::damaged(DIRPACK, format!("record type {kind}")));
     }
-    if len < 32 {
+    if !(32..=META_BYTES_MAX + 32).contains(&(len as usize)) {
         return Err(FormatError::damaged(DIRPACK, format!("a record of {len} bytes")));
     }
     let Ok(record) = r.take(len as usize, "record") else { return Ok(None) };

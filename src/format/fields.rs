@@ -67,13 +67,19 @@ pub fn list<'a, T>(
     Ok(items)
 }
 
-/// A list of structures.
+/// A list of structures, each of at least `least` bytes: a small structure spelled as nothing would
+/// take many times its bytes in memory.
 pub fn structs<'a, T>(
     what: &str,
     reader: &mut Reader<'a>,
+    least: usize,
     mut item: impl FnMut(&mut Reader<'a>) -> Result<T, FormatError>,
 ) -> Result<Vec<T>, FormatError> {
     let len = reader.array().map_err(|e| named(what, "", &e))?;
+    let left = reader.rest().len();
+    if len.saturating_mul(least) > left {
+        return Err(FormatError::damaged(what, format!("{len} items announced, {left} bytes left")));
+    }
     let mut items = Vec::new();
     for _ in 0..len {
         items.push(item(reader)?);

@@ -36,6 +36,9 @@ pub struct Object {
 
 const WHAT: &str = "object";
 
+/// A chunk's MAC alone takes this much.
+const CHUNK_LEAST: usize = 32;
+
 impl Object {
     /// Sum of the chunks' lengths.
     pub fn size(&self) -> u64 {
@@ -93,7 +96,7 @@ impl Object {
         fields::map(WHAT, &mut Reader::new(bytes), |key, r| match key {
             "contentMAC" => field!(WHAT, key, object.content, fields::mac(r)),
             "chunks" => {
-                object.chunks = fields::structs("object, chunks", r, chunk)?;
+                object.chunks = fields::structs("object, chunks", r, CHUNK_LEAST, chunk)?;
                 Ok(true)
             }
             "content_type" => field!(WHAT, key, object.content_type, fields::text(r)),

@@ -239,7 +239,7 @@ impl Header {
                 )
             }
             "classifications" => {
-                header.classifications = fields::structs(WHAT, r, classification)?;
+                header.classifications = fields::structs(WHAT, r, 1, classification)?;
                 Ok(true)
             }
             "tags" => field!(WHAT, key, header.tags, fields::list(r, fields::text)),
@@ -248,7 +248,7 @@ impl Header {
                 Ok(true)
             }
             "sources" => {
-                header.sources = fields::structs(WHAT, r, source)?;
+                header.sources = fields::structs(WHAT, r, 1, source)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -310,7 +310,7 @@ fn write_pairs(w: &mut Writer, pairs: &[(String, String)]) {
 
 fn pairs(r: &mut Reader<'_>) -> Result<Vec<(String, String)>, FormatError> {
     const WHAT: &str = "snapshot header, context";
-    fields::structs(WHAT, r, |r| {
+    fields::structs(WHAT, r, 1, |r| {
         let mut pair = (String::new(), String::new());
         fields::map(WHAT, r, |key, r| match key {
             "key" => field!(WHAT, key, pair.0, fields::text(r)),
@@ -343,7 +343,7 @@ fn classification(r: &mut Reader<'_>) -> Result<HeaderClassification, FormatErro
     fields::map(WHAT, r, |key, r| match key {
         "analyzer" => field!(WHAT, key, class.analyzer, fields::text(r)),
         "classes" => {
-            class.classes = fields::structs(WHAT, r, |r| {
+            class.classes = fields::structs(WHAT, r, 1, |r| {
                 let mut pair = (String::new(), 0.0);
                 fields::map(WHAT, r, |key, r| match key {
                     "name" => field!(WHAT, key, pair.0, fields::text(r)),
@@ -386,7 +386,7 @@ fn source(r: &mut Reader<'_>) -> Result<SnapshotSource, FormatError> {
             Ok(true)
         }
         "indexes" => {
-            source.indexes = fields::structs(WHAT, r, |r| {
+            source.indexes = fields::structs(WHAT, r, 1, |r| {
                 let mut index = Index { name: String::new(), kind: String::new(), value: Mac::ZERO };
                 fields::map(WHAT, r, |key, r| match key {
                     "name" => field!(WHAT, key, index.name, fields::text(r)),

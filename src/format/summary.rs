@@ -102,7 +102,7 @@ impl Summary {
         }
         if let Some(chunks) = content.chunks {
             t.objects += 1;
-            t.chunks += chunks;
+            t.chunks = t.chunks.saturating_add(chunks);
         }
         least(&mut t.min_mod_time, info.mod_time.secs);
         most(&mut t.max_mod_time, info.mod_time.secs);
@@ -124,7 +124,7 @@ impl Summary {
             _ => &mut t.mime_other,
         };
         *family += 1;
-        t.size += size;
+        t.size = t.size.saturating_add(size);
         t.sum_entropy += content.entropy;
     }
 
@@ -134,28 +134,32 @@ impl Summary {
         self.directory.directories += 1;
         let b = &mut self.below;
         for c in [&child.below, &child.directory] {
-            b.directories += c.directories;
-            b.files += c.files;
-            b.symlinks += c.symlinks;
-            b.devices += c.devices;
-            b.pipes += c.pipes;
-            b.sockets += c.sockets;
-            b.children += c.children;
-            b.setuid += c.setuid;
-            b.setgid += c.setgid;
-            b.sticky += c.sticky;
-            b.objects += c.objects;
-            b.chunks += c.chunks;
-            b.size += c.size;
-            b.hi_entropy += c.hi_entropy;
-            b.lo_entropy += c.lo_entropy;
-            b.mime_audio += c.mime_audio;
-            b.mime_video += c.mime_video;
-            b.mime_image += c.mime_image;
-            b.mime_text += c.mime_text;
-            b.mime_application += c.mime_application;
-            b.mime_other += c.mime_other;
-            b.errors += c.errors;
+            for (sum, more) in [
+                (&mut b.directories, c.directories),
+                (&mut b.files, c.files),
+                (&mut b.symlinks, c.symlinks),
+                (&mut b.devices, c.devices),
+                (&mut b.pipes, c.pipes),
+                (&mut b.sockets, c.sockets),
+                (&mut b.children, c.children),
+                (&mut b.setuid, c.setuid),
+                (&mut b.setgid, c.setgid),
+                (&mut b.sticky, c.sticky),
+                (&mut b.objects, c.objects),
+                (&mut b.chunks, c.chunks),
+                (&mut b.size, c.size),
+                (&mut b.hi_entropy, c.hi_entropy),
+                (&mut b.lo_entropy, c.lo_entropy),
+                (&mut b.mime_audio, c.mime_audio),
+                (&mut b.mime_video, c.mime_video),
+                (&mut b.mime_image, c.mime_image),
+                (&mut b.mime_text, c.mime_text),
+                (&mut b.mime_application, c.mime_application),
+                (&mut b.mime_other, c.mime_other),
+                (&mut b.errors, c.errors),
+            ] {
+                *sum = sum.saturating_add(more);
+            }
             least(&mut b.min_size, c.min_size);
             most(&mut b.max_size, c.max_size);
             least(&mut b.min_mod_time, c.min_mod_time);
@@ -167,7 +171,7 @@ impl Summary {
 
     /// Fills in the averages, and the errors recorded right in this directory.
     pub fn finish(&mut self, errors: u64) {
-        self.below.errors += errors;
+        self.below.errors = self.below.errors.saturating_add(errors);
         let t = &mut self.directory;
         if let Some(avg_size) = t.size.checked_div(t.files) {
             t.avg_size = avg_size;

@@ -134,10 +134,10 @@ fn unpack(data: &[u8], linked: bool, room: usize, plain: &mut Vec<u8>) -> Result
     let start = plain.len();
     let room = room.min(data.len().saturating_mul(255));
     if linked {
-        let window = plain.get(start.saturating_sub(WINDOW)..).unwrap_or_default().to_vec();
         plain.resize(start + room, 0);
-        let target = plain.get_mut(start..).unwrap_or_default();
-        let len = block::decompress_into_with_dict(data, target, &window).map_err(|e| fault(&e))?;
+        let (before, target) = plain.split_at_mut(start);
+        let window = before.get(start.saturating_sub(WINDOW)..).unwrap_or_default();
+        let len = block::decompress_into_with_dict(data, target, window).map_err(|e| fault(&e))?;
         plain.truncate(start + len);
     } else {
         plain.resize(start + room, 0);

@@ -119,7 +119,8 @@ impl Failure {
             .map(Duration::from_secs)
             .or_else(|| head.text("x-amz-retry-after")?.parse().ok().map(Duration::from_millis));
         failure.server_time = told.server_time.or_else(|| head.date());
-        failure.region = head.text("x-amz-bucket-region").map(str::to_owned).or(told.region).map(Box::from);
+        let header = head.text("x-amz-bucket-region").filter(|region| is_region(region));
+        failure.region = header.map(str::to_owned).or(told.region).map(Box::from);
         failure.kind = classify(head.status, &failure.code, failure.region.is_some());
         if failure.code.is_empty() && failure.detail.is_empty() {
             failure.detail = excerpt(body).into();
