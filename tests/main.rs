@@ -12,6 +12,7 @@ mod engine_backup;
 mod engine_check;
 mod engine_restore;
 mod fixtures;
+mod format_vectors;
 mod fs_destination;
 mod fs_source;
 mod kit;
