@@ -11,6 +11,7 @@ use plakar::algo::hash::{Algorithm, Keyed, digest};
 use plakar::algo::msgpack::{Reader, Writer};
 use plakar::algo::seal::{Sealer, Subkey};
 use plakar::base::file::{FileInfo, Mode};
+use plakar::base::limits;
 use plakar::base::mac::Mac;
 use plakar::base::secret::Secret;
 use plakar::base::stamp::Stamp;
@@ -32,7 +33,7 @@ use plakar::format::summary::Summary;
 use plakar::ports::store::{Item, Kind};
 use plakar::world::dice::SystemDice;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -683,5 +684,76 @@ fn a_stored_blob_altered_or_cut_is_never_taken_for_the_blob() {
         for cut in 0..stored.len() {
             assert_ne!(read(&stored[..cut]).as_deref(), Some(plain.as_slice()), "{name} cut at {cut}");
         }
+    }
+}
+
+const DOCUMENT: &str = include_str!("../src/format/FORMAT.md");
+
+/// The bytes of the block below a heading: what stands before the bars.
+fn example(heading: &str) -> Vec<u8> {
+    let (_, below) = DOCUMENT.split_once(&format!("\n### Example: {heading}\n")).unwrap();
+    let (_, block) = below.split_once("```text\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    block.lines().flat_map(|line| unhex(line.split('|').next().unwrap())).collect()
+}
+
+#[test]
+fn the_examples_of_the_document_are_what_the_code_writes() {
+    let serial = std::array::from_fn(|n| n as u8);
+    let body = Builder::new(None).finish(&Meta { serial, ..meta(None) });
+    let keyed = config().keyed(None).unwrap();
+    let file = envelope::wrap(Resource::STATE, Version::V1_0_0, &body, &keyed);
+    assert_eq!(hex::encode(example("an envelope")), hex::encode(&file));
+    let mut builder = Builder::new(None);
+    builder.push(&location());
+    let entry = builder.finish(&meta(None));
+    assert_eq!(hex::encode(example("a state entry")), hex::encode(&entry[..entry.len() - 29]));
+    let footer =
+        Footer { timestamp_ns: WHEN_NS as i64, count: 2, index_offset: 300, index_mac: mac(0xbb), flags: 0 };
+    assert_eq!(hex::encode(example("a footer")), hex::encode(footer.encode()));
+}
+
+#[test]
+fn the_caps_of_the_document_are_those_of_the_code() {
+    for (cap, value) in [
+        ("CONFIG", format!("{} bytes", limits::CONFIG_BYTES_MAX)),
+        ("lock", format!("{} bytes", limits::LOCK_BYTES_MAX)),
+        ("state", format!("{} bytes", limits::STATE_BYTES_MAX)),
+        ("chunk", format!("{} bytes", limits::BLOB_BYTES_MAX)),
+        ("object", format!("{} bytes", limits::OBJECT_BYTES_MAX)),
+        ("any other blob", format!("{} bytes", limits::META_BYTES_MAX)),
+        ("index of a packfile", format!("{} bytes", limits::INDEX_BYTES_MAX)),
+        ("window of a zstd frame", format!("{} bytes", limits::ZSTD_WINDOW_BYTES_MAX)),
+        ("memory of a key derivation", format!("{} KiB", limits::KDF_MEMORY_KIB_MAX)),
+        ("depth of a tree", limits::TREE_DEPTH_MAX.to_string()),
+        ("depth of MessagePack", limits::MSGPACK_DEPTH_MAX.to_string()),
+    ] {
+        assert!(DOCUMENT.contains(&format!("\n| {cap} | {value} |\n")), "{cap}: {value}");
+    }
+}
+
+/// Every quoted word behind `FORMAT.md` in a comment of the code is a section.
+#[test]
+fn what_the_code_points_to_is_in_the_document() {
+    let sections: Vec<&str> = DOCUMENT.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let mut pointed = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for behind in text.split("FORMAT.md, ").skip(1) {
+                    let behind = behind.split(')').next().unwrap();
+                    let quoted = behind.split('"').skip(1).step_by(2);
+                    pointed.extend(quoted.map(|word| (path.display().to_string(), word.to_owned())));
+                }
+            }
+        }
+    }
+    assert!(pointed.len() > 15, "{pointed:?}");
+    for (path, word) in pointed {
+        assert!(sections.contains(&word.as_str()), "{path} points to {word:?}, which is not in {sections:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! BLAKE3, SHA-256 and HMAC: the only file that names their crates.
+//! BLAKE3, SHA-256 and HMAC (FORMAT.md, "Hashing and MACs"): the only file that names their crates.
 
 use crate::base::mac::Mac;
 use hmac::{Hmac, KeyInit, Mac as _};

@@ -1,4 +1,4 @@
-//! Sealing: AES-256-GCM-SIV blocks under a subkey of their own (FORMAT.md, "Sealing"). The only
+//! Sealing: AES-256-GCM-SIV blocks under a subkey of their own (FORMAT.md, "Keys and sealing"). The only
 //! file that names the cipher crates.
 //!
 //! Layout: the wrapped subkey, then for each `chunk_size` of plaintext a nonce of 12 bytes, the

@@ -3,7 +3,7 @@
 use crate::base::stamp::Stamp;
 
 /// Mode bits as Go's `os.FileMode` numbers them, which is what a store holds
-/// (FORMAT.md, "File information").
+/// (FORMAT.md, "Entries and file information").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Mode(pub u32);
 
@@ -84,7 +84,7 @@ impl Mode {
     }
 }
 
-/// Facts of one file (FORMAT.md, "File information"). No ctime, no rdev: the format has no place
+/// Facts of one file (FORMAT.md, "Entries and file information"). No ctime, no rdev: the format has no place
 /// for them.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct FileInfo {

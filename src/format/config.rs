@@ -1,4 +1,4 @@
-//! CONFIG: the store's own settings.
+//! CONFIG: the store's own settings (FORMAT.md, "CONFIG").
 
 use crate::algo::chunk::Chunker;
 use crate::algo::compress::Method;

@@ -1,4 +1,5 @@
-//! Entries of the file tree, extended attributes, recorded errors, and dirpacks.
+//! Entries of the file tree, extended attributes, recorded errors, and lists of directories
+//! (FORMAT.md, "Entries and file information", "Xattrs", "Errors" and "Dirpacks").
 
 use crate::algo::msgpack::{Reader, Writer};
 use crate::base::bytes;

@@ -1,4 +1,5 @@
-//! MessagePack maps by key, with the structure and the field named in every error.
+//! MessagePack maps by key, with the structure and the field named in every error
+//! (FORMAT.md, "MessagePack").
 
 use crate::algo::msgpack::{MsgpackError, Reader};
 use crate::base::mac::Mac;

@@ -1,4 +1,4 @@
-//! Resource types and versions; unknown numbers survive a round trip.
+//! Resource types and versions (FORMAT.md, "Overview"); unknown numbers survive a round trip.
 
 use std::fmt;
 

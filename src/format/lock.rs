@@ -1,4 +1,4 @@
-//! LOCK files: who is at work, since when.
+//! LOCK files: who is at work, since when (FORMAT.md, "Lock").
 
 use crate::algo::msgpack::{Reader, Writer};
 use crate::base::stamp::Stamp;

@@ -1,4 +1,4 @@
-//! OBJECT blobs: what a file's content is made of.
+//! OBJECT blobs: what a file's content is made of (FORMAT.md, "Objects and chunks").
 
 use crate::algo::msgpack::{Reader, Writer};
 use crate::base::mac::Mac;

@@ -1,4 +1,4 @@
-//! SNAPSHOT blobs: the header of a snapshot (FORMAT.md, "Snapshot").
+//! SNAPSHOT blobs: the header of a snapshot (FORMAT.md, "Snapshot header").
 
 use crate::algo::msgpack::{Reader, Writer};
 use crate::base::mac::Mac;

@@ -7,7 +7,7 @@ use crate::format::fields::{self, field};
 
 /// One set of totals. Zero means "unset" in every minimum and maximum.
 #[derive(Clone, Debug, PartialEq, Default)]
-#[expect(missing_docs, reason = "each field is the one of that name in FORMAT.md, \"Summary\"")]
+#[expect(missing_docs, reason = "each field is the one of that name in the format")]
 pub struct Totals {
     pub directories: u64,
     pub files: u64,

@@ -1,4 +1,4 @@
-//! The LZ4 frame format, as far as Kloset's reader and writer use it.
+//! The LZ4 frame format, as far as Kloset's reader and writer use it (FORMAT.md, "Compression").
 //!
 //! Written frames: independent 4 MiB blocks, content checksum, nothing else. Block checksums are
 //! never written: the reference computes them over the wrong bytes and rejects correct ones.
