@@ -16,7 +16,7 @@ mod text;
 
 pub use kloset::{
     btree, chunker, config, dirpack, entry, envelope, header, inflate, lock, lz4, msgpack, object, packfile,
-    sealed, state, summary, xattr,
+    ptar, sealed, state, summary, xattr,
 };
 pub use s3::{s3_address, s3_error, s3_head, s3_list, s3_multipart, s3_sign};
 pub use text::{args, dates, ignore, ini, json, location, yaml};
@@ -45,6 +45,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("msgpack", msgpack),
     ("object", object),
     ("packfile", packfile),
+    ("ptar", ptar),
     ("s3_address", s3_address),
     ("s3_error", s3_error),
     ("s3_head", s3_head),

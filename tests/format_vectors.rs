@@ -725,6 +725,8 @@ fn the_caps_of_the_document_are_those_of_the_code() {
         ("index of a packfile", format!("{} bytes", limits::INDEX_BYTES_MAX)),
         ("window of a zstd frame", format!("{} bytes", limits::ZSTD_WINDOW_BYTES_MAX)),
         ("memory of a key derivation", format!("{} KiB", limits::KDF_MEMORY_KIB_MAX)),
+        ("memory of a key derivation, over all passes", format!("{} KiB", limits::KDF_WORK_KIB_MAX)),
+        ("rounds of PBKDF2", limits::KDF_ROUNDS_MAX.to_string()),
         ("depth of a tree", limits::TREE_DEPTH_MAX.to_string()),
         ("depth of MessagePack", limits::MSGPACK_DEPTH_MAX.to_string()),
     ] {

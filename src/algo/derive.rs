@@ -1,6 +1,6 @@
 //! Passphrase to key: the only file that names the derivation crates.
 
-use crate::base::limits::KDF_MEMORY_KIB_MAX;
+use crate::base::limits::{KDF_MEMORY_KIB_MAX, KDF_ROUNDS_MAX, KDF_WORK_KIB_MAX};
 use crate::base::secret::Secret;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -34,7 +34,7 @@ pub enum Params {
     },
 }
 
-/// The cost parameters make no sense, or ask for more memory than is granted.
+/// The cost parameters make no sense, or ask for more memory or time than is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeriveError(pub String);
 
@@ -47,7 +47,8 @@ impl fmt::Display for DeriveError {
 /// A key of `key_len` bytes.
 ///
 /// # Errors
-/// Parameters that the function refuses, or beyond [`KDF_MEMORY_KIB_MAX`].
+/// Parameters that the function refuses, or beyond [`KDF_MEMORY_KIB_MAX`], [`KDF_WORK_KIB_MAX`] or
+/// [`KDF_ROUNDS_MAX`].
 pub fn derive(
     params: &Params,
     salt: &[u8],
@@ -58,15 +59,17 @@ pub fn derive(
     let mut key = Zeroizing::new(vec![0; key_len.min(64)]);
     match *params {
         Params::Argon2id { time, memory_kib, threads } => {
-            granted(u64::from(memory_kib))?;
+            granted(u128::from(memory_kib), u128::from(memory_kib) * u128::from(time))?;
             let cost = argon2::Params::new(memory_kib, time, threads, None).map_err(|e| refused(&e))?;
             argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cost)
                 .hash_password_into(passphrase.expose(), salt, &mut key)
                 .map_err(|e| refused(&e))?;
         }
         Params::Scrypt { n, r, p } => {
-            // scrypt needs 128 * n * r bytes.
-            granted((n / 8).saturating_mul(u64::from(r)))?;
+            // 128 * r bytes for each of n steps and p lanes; each lane writes and reads all steps.
+            let (n_wide, block, lanes) = (u128::from(n), u128::from(r) * 128, u128::from(p));
+            let work = block.saturating_mul(n_wide).saturating_mul(lanes);
+            granted(block.saturating_mul(n_wide + lanes) / 1024, work / 1024)?;
             if !n.is_power_of_two() {
                 return Err(refused(&"scrypt cost is not a power of two"));
             }
@@ -77,6 +80,9 @@ pub fn derive(
         }
         Params::Pbkdf2Sha256 { iterations } => {
             let rounds = NonZeroU32::new(iterations).ok_or_else(|| refused(&"no rounds"))?;
+            if iterations > KDF_ROUNDS_MAX {
+                return Err(refused(&format!("asks for {iterations} rounds, more than {KDF_ROUNDS_MAX}")));
+            }
             ring::pbkdf2::derive(
                 ring::pbkdf2::PBKDF2_HMAC_SHA256,
                 rounds,
@@ -89,9 +95,14 @@ pub fn derive(
     Ok(Secret::new(key.to_vec()))
 }
 
-fn granted(kib: u64) -> Result<(), DeriveError> {
-    if kib > u64::from(KDF_MEMORY_KIB_MAX) {
-        return Err(DeriveError(format!("asks for {kib} KiB of memory, more than {KDF_MEMORY_KIB_MAX}")));
+fn granted(memory_kib: u128, work_kib: u128) -> Result<(), DeriveError> {
+    for (asked, most, what) in [
+        (memory_kib, u128::from(KDF_MEMORY_KIB_MAX), "of memory"),
+        (work_kib, u128::from(KDF_WORK_KIB_MAX), "of memory over all passes"),
+    ] {
+        if asked > most {
+            return Err(DeriveError(format!("asks for {asked} KiB {what}, more than {most}")));
+        }
     }
     Ok(())
 }
@@ -138,7 +149,12 @@ mod tests {
         for params in [
             Params::Argon2id { time: 1, memory_kib: u32::MAX, threads: 1 },
             Params::Argon2id { time: 0, memory_kib: 1024, threads: 1 },
+            Params::Argon2id { time: u32::MAX, memory_kib: 262_144, threads: 1 },
             Params::Scrypt { n: 1 << 40, r: 8, p: 1 },
+            Params::Scrypt { n: 4, r: 1 << 29, p: 1 },
+            Params::Scrypt { n: 2, r: 1, p: 1 << 29 },
+            Params::Scrypt { n: 1 << 20, r: 8, p: 1 << 20 },
+            Params::Pbkdf2Sha256 { iterations: u32::MAX },
             Params::Scrypt { n: 3, r: 8, p: 1 },
             Params::Pbkdf2Sha256 { iterations: 0 },
         ] {

@@ -44,6 +44,13 @@ pub const PATH_DEPTH_MAX: usize = 4096;
 /// Argon2id memory accepted from a CONFIG, in KiB: 4 GiB, sixteen times what Plakar writes.
 pub const KDF_MEMORY_KIB_MAX: u32 = 4 << 20;
 
+/// Memory that a key derivation may write over all its passes, in KiB: sixty-four times what Plakar
+/// asks for, about a minute. Without it a hostile CONFIG could keep a prompt waiting for years.
+pub const KDF_WORK_KIB_MAX: u64 = 64 << 20;
+
+/// Rounds of PBKDF2, which needs no memory: a thousand times what Plakar knows, about a minute.
+pub const KDF_ROUNDS_MAX: u32 = 100_000_000;
+
 /// Blob area after which a packfile is closed, when CONFIG allows as much: large enough that a
 /// request costs little beside its bytes, small enough that five (two open, one waiting, two on
 /// their way) stay within the memory that is promised.

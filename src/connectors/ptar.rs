@@ -58,26 +58,7 @@ impl PtarStore {
         }
         let mut footer = [0; 48];
         file.read_exact_at(&mut footer, size - FOOTER_BYTES).map_err(|e| Fault::from_io(&location, &e))?;
-        let (fields, _) = footer.as_chunks::<8>();
-        let mut sections = fields.chunks_exact(2).map(|pair| match pair {
-            [start, length] => (u64::from_le_bytes(*start), u64::from_le_bytes(*length)),
-            _ => (u64::MAX, 0),
-        });
-        let mut expected = HEAD_BYTES;
-        let mut section = |name: &str| {
-            let (start, length) = sections.next().unwrap_or((u64::MAX, 0));
-            let end =
-                start.checked_add(length).filter(|&end| end <= size - FOOTER_BYTES && start == expected);
-            let end = end.ok_or_else(|| {
-                damaged(&format!("the footer places {name} outside the file; was it cut short?"))
-            })?;
-            expected = end;
-            Ok(start..end)
-        };
-        let (config, packfile, state) = (section("CONFIG")?, section("the packfile")?, section("the state")?);
-        if config.end - config.start > CONFIG_BYTES_MAX {
-            return Err(damaged("CONFIG is longer than any real one"));
-        }
+        let [config, packfile, state] = sections(&footer, size).map_err(|what| damaged(&what))?;
         Ok(PtarStore { location, file, config, packfile, state })
     }
 
@@ -99,6 +80,32 @@ impl PtarStore {
         )
         .with_remedy("`plakar ptar` writes a new one; `sync` copies snapshots into a store")
     }
+}
+
+/// Where CONFIG, the packfile and the state lie in an archive of `size` bytes, by its footer.
+///
+/// # Errors
+/// When they do not follow one another within the file, or CONFIG is too long to be one.
+pub fn sections(footer: &[u8; FOOTER_BYTES as usize], size: u64) -> Result<[Range<u64>; 3], String> {
+    let (fields, _) = footer.as_chunks::<8>();
+    let mut fields = fields.iter().map(|field| u64::from_le_bytes(*field));
+    let mut expected = HEAD_BYTES;
+    let mut section = |name: &str| {
+        let (start, length) = (fields.next().unwrap_or(u64::MAX), fields.next().unwrap_or(0));
+        let end = start
+            .checked_add(length)
+            .filter(|&end| start == expected && end <= size.saturating_sub(FOOTER_BYTES));
+        let end =
+            end.ok_or_else(|| format!("the footer places {name} outside the file; was it cut short?"))?;
+        expected = end;
+        Ok::<_, String>(start..end)
+    };
+    let found = [section("CONFIG")?, section("the packfile")?, section("the state")?];
+    let [config, ..] = &found;
+    if config.end - config.start > CONFIG_BYTES_MAX {
+        return Err("CONFIG is longer than any real one".to_owned());
+    }
+    Ok(found)
 }
 
 impl Store for PtarStore {

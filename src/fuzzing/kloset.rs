@@ -8,6 +8,7 @@ use crate::algo::seal::{Sealer, Subkey};
 use crate::base::path;
 use crate::base::secret::Secret;
 use crate::base::stamp::Stamp;
+use crate::connectors::ptar::sections;
 use crate::format::btree::{Node, Root};
 use crate::format::config::Config;
 use crate::format::entry::{self, Entry, ErrorEntry, XattrEntry, dirpack_append, dirpack_iter, dirpack_next};
@@ -97,6 +98,21 @@ pub fn packfile(data: &[u8]) {
     for record in records {
         assert!(record.offset + u64::from(record.length) <= footer.index_offset);
     }
+}
+
+/// The footer of an archive behind eight bytes of its size: the sections lie side by side in it.
+pub fn ptar(data: &[u8]) {
+    let Some((size, rest)) = data.split_first_chunk::<8>() else { return };
+    let (Some(footer), size) = (rest.first_chunk::<48>(), u64::from_le_bytes(*size)) else { return };
+    let Ok(sections) = sections(footer, size) else { return };
+    let written: Vec<u8> = sections
+        .iter()
+        .flat_map(|section| [section.start, section.end - section.start])
+        .flat_map(u64::to_le_bytes)
+        .collect();
+    assert_eq!(written, footer);
+    assert!(sections.is_sorted_by(|one, next| one.end == next.start));
+    assert!(sections[0].start == 12 && sections[2].end <= size - 48);
 }
 
 /// A state's body, its version in the first byte.
