@@ -1,7 +1,7 @@
 //! The one table of commands: dispatch, usage, `help` and completion all read it.
 
 use crate::cli::args::{self, Opt, Parsed, Takes};
-use crate::cli::cmd::{backup, cat, check, create, entries, gone, help, info, ls, pkg, restore};
+use crate::cli::cmd::{backup, cat, check, create, entries, gone, help, info, ls, pkg, restore, rm};
 use crate::cli::exit::Failure;
 use crate::cli::filters;
 use crate::cli::session::Session;
@@ -215,6 +215,15 @@ static OTHERS: &[Command] = &[
         options: &[info::OPTIONS],
         at: At::Store,
         run: info::run,
+    },
+    Command {
+        word: "rm",
+        action: "",
+        synopsis: "[SNAPSHOT]...",
+        about: "Removes snapshots; without -apply only lists them.",
+        options: &[rm::OPTIONS, filters::GENERIC],
+        at: At::Store,
+        run: rm::run,
     },
     Command {
         word: "help",

@@ -28,6 +28,7 @@ use crate::engine::frames::{Child, Facts, Frame, Remembered};
 use crate::engine::index::Index;
 use crate::engine::lock::{self, Claim};
 use crate::engine::packer::Packer;
+use crate::engine::publish;
 use crate::engine::repository::Repository;
 use crate::engine::tree_build::{self, Pairs};
 use crate::engine::writer::{Scratch, Writer};
@@ -135,13 +136,7 @@ pub fn backup(
     options: &Options<'_>,
     world: &World,
 ) -> Result<Report, Error> {
-    if index.generation() != Generation::V1_0 {
-        return Err(Error::new(
-            Kind::Unsupported,
-            "this store is written by Plakar v1.1, whose states this program reads but does not write",
-        )
-        .with_remedy("back up into a store of v1.0 format, or use Plakar v1.1 for this one"));
-    }
+    publish::refuse_unwritable(repository, index)?;
     let id = world.dice.mac();
     let held = match options.lockless {
         true => None,

@@ -19,6 +19,8 @@ pub mod lock;
 pub mod packer;
 pub mod plan;
 pub mod previous;
+pub mod publish;
+pub mod remove;
 pub mod repository;
 pub mod restore;
 mod restore_any;

@@ -13,4 +13,5 @@ pub mod reader;
 pub mod s3_server;
 pub mod sample;
 pub mod skip;
+pub mod small_store;
 pub mod trees;

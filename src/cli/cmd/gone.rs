@@ -27,7 +27,6 @@ pub static COMMANDS: &[Command] = &[
     later("prune"),
     later("ptar"),
     later("repair"),
-    later("rm"),
     later("sync"),
 ];
 

@@ -12,3 +12,4 @@ pub mod info;
 pub mod ls;
 pub mod pkg;
 pub mod restore;
+pub mod rm;
