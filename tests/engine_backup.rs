@@ -43,6 +43,7 @@ fn options() -> Options<'static> {
         previous: None,
         workers: 2,
         lockless: false,
+        copy_of: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The one table of commands: dispatch, usage, `help` and completion all read it.
 
 use crate::cli::args::{self, Opt, Parsed, Takes};
-use crate::cli::cmd::{backup, cat, check, create, entries, gone, help, info, ls, pkg, restore, rm};
+use crate::cli::cmd::{
+    backup, cat, check, create, entries, gone, help, info, ls, pkg, ptar, restore, rm, sync,
+};
 use crate::cli::exit::Failure;
 use crate::cli::filters;
 use crate::cli::session::Session;
@@ -170,6 +172,24 @@ static OTHERS: &[Command] = &[
         options: &[backup::OPTIONS],
         at: At::Store,
         run: backup::run,
+    },
+    Command {
+        word: "ptar",
+        action: "",
+        synopsis: "-o FILE [-k STORE]... [PATH]...",
+        about: "Writes snapshots of stores and of paths into one .ptar file.",
+        options: &[ptar::OPTIONS],
+        at: At::Store,
+        run: ptar::run,
+    },
+    Command {
+        word: "sync",
+        action: "",
+        synopsis: "[SNAPSHOT] to|from|with STORE",
+        about: "Copies snapshots between two stores.",
+        options: &[sync::OPTIONS, filters::GENERIC],
+        at: At::Store,
+        run: sync::run,
     },
     Command {
         word: "ls",

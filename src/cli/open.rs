@@ -18,10 +18,14 @@ use crate::engine::select::{self, Argument, Facts, Filters};
 use crate::engine::snapshot::{self, Snapshot};
 use crate::ports::monitor::{Monitor, Silent};
 use crate::ports::store::Store;
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 /// What follows the line that a store could not be opened.
 const HINT: &str = "To specify an alternative repository, please use \"plakar at <location> <command>\".";
+
+/// What follows the line that a second store could not be unlocked.
+const PEER_HINT: &str = "Give it as the passphrase or passphrase_cmd option of that store's entry.";
 
 /// A store and what was read of it so far.
 pub struct Opened {
@@ -100,10 +104,47 @@ impl Opened {
 /// In the two lines that scripts know when the store cannot be opened; a wrong passphrase.
 pub fn store(session: &Session, monitor: Option<Arc<dyn Monitor>>) -> Result<Opened, Failure> {
     let place = session.store()?;
-    let store = connect::store(session, &place).map_err(|failure| cannot(session, &place, failure))?;
     let world = world(session, monitor.unwrap_or_else(|| Arc::new(Silent)));
-    let closed = || Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, &place, error.into()));
-    let repository = unlock(&closed, place.passphrase.as_ref(), &world)?;
+    named(session, &place, world, &|closed| {
+        let asked = unlock(closed, place.passphrase.as_ref(), "repository passphrase", &world_of(session))?;
+        asked.ok_or_else(|| Failure::new("failed to unlock repository"))
+    })
+}
+
+/// A second store. Its passphrase comes from the same places; where those give the first store's,
+/// which does not open this one, a person at a terminal is asked.
+///
+/// # Errors
+/// As [`store`].
+pub fn peer(session: &Session, word: &OsStr, label: &str) -> Result<Opened, Failure> {
+    let place = session.store_named(word)?;
+    let world = world_of(session);
+    named(session, &place, world_of(session), &|closed| {
+        if let Some(repository) = unlock(closed, place.passphrase.as_ref(), label, &world)? {
+            return Ok(repository);
+        }
+        let wrong = || Failure::new("invalid passphrase").and(PEER_HINT);
+        let asked = unlock(closed, None, label, &world).map_err(|_| wrong())?;
+        asked.ok_or_else(wrong)
+    })
+}
+
+fn world_of(session: &Session) -> World {
+    world(session, Arc::new(Silent))
+}
+
+/// Gives a closed store, anew each time.
+type Reopen<'a> = dyn Fn() -> Result<Closed, Failure> + 'a;
+
+fn named(
+    session: &Session,
+    place: &Place,
+    world: World,
+    unlocked: &dyn Fn(&Reopen<'_>) -> Result<Repository, Failure>,
+) -> Result<Opened, Failure> {
+    let store = connect::store(session, place).map_err(|failure| cannot(session, place, failure))?;
+    let closed = || Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, place, error.into()));
+    let repository = unlocked(&closed)?;
     let repository = match session.cache_dir() {
         Some(dir) => {
             let cache = DiskCache::new(&dir, &repository.id());
@@ -140,12 +181,13 @@ fn cannot(session: &Session, place: &Place, failure: Failure) -> Failure {
     failure.context(format_args!("failed to open the repository at {location}")).and(HINT)
 }
 
+/// The store opened with the passphrase at hand, or one that is asked for; `None` when it is wrong.
 fn unlock(
-    closed: &dyn Fn() -> Result<Closed, Failure>,
+    closed: &Reopen<'_>,
     supplied: Option<&Secret>,
+    label: &str,
     world: &World,
-) -> Result<Repository, Failure> {
-    let wrong = || Failure::new("failed to unlock repository");
+) -> Result<Option<Repository>, Failure> {
     let try_one = |closed: Closed, secret: Option<&Secret>| match closed.unlock(secret, world) {
         Ok(repository) => Ok(Some(repository)),
         Err(error) if error.kind == Kind::WrongPassphrase => Ok(None),
@@ -153,17 +195,16 @@ fn unlock(
     };
     let first = closed()?;
     if !first.needs_passphrase() || supplied.is_some() {
-        return try_one(first, supplied)?.ok_or_else(wrong);
+        return try_one(first, supplied);
     }
     let mut ready = Some(first);
-    passphrase::ask_until("repository passphrase", |secret| {
+    passphrase::ask_until(label, |secret| {
         let closed = match ready.take() {
             Some(closed) => closed,
             None => closed()?,
         };
         try_one(closed, Some(secret))
-    })?
-    .ok_or_else(wrong)
+    })
 }
 
 /// The store as a connector, for commands that make one.

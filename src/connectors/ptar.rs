@@ -184,12 +184,7 @@ impl PtarWriter {
     /// # Errors
     /// `Exists` when the file is there and `overwrite` is not set.
     pub fn create(path: &Path, config: &[u8], overwrite: bool) -> Result<PtarWriter, Fault> {
-        if !overwrite && path.symlink_metadata().is_ok() {
-            return Err(Fault::new(
-                FaultKind::Exists,
-                format!("ptar archive {} already exists, use -overwrite to overwrite it", path.display()),
-            ));
-        }
+        PtarWriter::refuse_existing(path, overwrite)?;
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = PathBuf::from(name);
@@ -210,6 +205,23 @@ impl PtarWriter {
         writer.write(&VERSION.to_le_bytes())?;
         writer.write(config)?;
         Ok(writer)
+    }
+
+    /// Whether [`PtarWriter::create`] would be refused, before anything is asked or read.
+    ///
+    /// # Errors
+    /// `Exists`.
+    pub fn refuse_existing(path: &Path, overwrite: bool) -> Result<(), Fault> {
+        if overwrite || path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let why = format!("ptar archive {} already exists, use -overwrite to overwrite it", path.display());
+        Err(Fault::new(FaultKind::Exists, why))
+    }
+
+    /// Where it is until it is finished.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {

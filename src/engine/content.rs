@@ -84,7 +84,7 @@ impl Window {
 /// # Errors
 /// The failure that ends the run.
 pub fn store_chunk(data: &[u8], writer: &Writer<'_>, scratch: &mut Scratch) -> Result<Chunk, Error> {
-    let mac = writer.repository().codec.mac(data);
+    let mac = writer.codec().mac(data);
     let entropy = entropy(data);
     writer.put(Resource::CHUNK, mac, data, entropy > INCOMPRESSIBLE, scratch)?;
     // A chunk is at most a few MiB.
@@ -139,7 +139,7 @@ pub fn store_bytes(
     }
     let content_mac = match chunks.as_slice() {
         [only] => only.mac,
-        _ => writer.repository().codec.mac(content),
+        _ => writer.codec().mac(content),
     };
     let (content_type, entropy) = match of {
         Of::Attribute => (mime::sniff(content), average_entropy(&chunks)),

@@ -1,6 +1,10 @@
 //! Backup, restore, check: Kloset over the ports.
 
+mod archive;
 pub mod backup;
+mod backup_file;
+mod backup_run;
+mod backup_trees;
 pub mod blobs;
 pub mod budget;
 pub mod cat;
@@ -21,6 +25,7 @@ pub mod plan;
 pub mod previous;
 pub mod publish;
 pub mod remove;
+pub mod replay;
 pub mod repository;
 pub mod restore;
 mod restore_any;

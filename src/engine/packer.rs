@@ -8,6 +8,8 @@
 use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::engine::World;
+use crate::engine::archive::Assembly;
+use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
 use crate::engine::repository::Repository;
 use crate::format::envelope;
@@ -15,8 +17,9 @@ use crate::format::kind::{Resource, Version};
 use crate::format::packfile::{self, Footer, Record};
 use crate::format::state::{self, Entry, Location, Meta};
 use crate::pool::Queue;
+use crate::ports::archive::Archive;
 use crate::ports::monitor::Event;
-use crate::ports::store::Item;
+use crate::ports::store::{Item, Store};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,9 +46,18 @@ struct Delta {
     since: Duration,
 }
 
+/// Where full packfiles and states go.
+enum Sink<'a> {
+    /// Each a file of its own.
+    Store(&'a dyn Store),
+    /// One behind the other into the one packfile of an archive.
+    Archive(Mutex<Assembly>),
+}
+
 /// Gathers blobs into packfiles and ships them.
 pub struct Packer<'a> {
-    repository: &'a Repository,
+    codec: &'a Codec,
+    sink: Sink<'a>,
     world: &'a World,
     serial: [u8; 16],
     target: u64,
@@ -66,11 +78,32 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<'a> Packer<'a> {
     /// For one run. `serial` goes into the states it publishes.
     pub fn new(repository: &'a Repository, serial: [u8; 16], world: &'a World) -> Packer<'a> {
+        let target = repository.config.packfile.max.min(limits::PACKFILE_TARGET_BYTES);
+        Packer::into(Sink::Store(&*repository.store), &repository.codec, serial, target, world)
+    }
+
+    /// For an archive that was begun with these settings: everything becomes one packfile and one state.
+    ///
+    /// # Errors
+    /// The archive cannot be written.
+    pub fn archive(
+        archive: Box<dyn Archive>,
+        codec: &'a Codec,
+        serial: [u8; 16],
+        world: &'a World,
+    ) -> Result<Packer<'a>, Error> {
+        let assembly = Assembly::begin(archive, codec, world.dice.mac())?;
+        let sink = Sink::Archive(Mutex::new(assembly));
+        Ok(Packer::into(sink, codec, serial, limits::PACKFILE_TARGET_BYTES, world))
+    }
+
+    fn into(sink: Sink<'a>, codec: &'a Codec, serial: [u8; 16], target: u64, world: &'a World) -> Packer<'a> {
         Packer {
-            repository,
+            codec,
+            sink,
             world,
             serial,
-            target: repository.config.packfile.max.min(limits::PACKFILE_TARGET_BYTES),
+            target,
             content: Mutex::new(None),
             structure: Mutex::new(None),
             full: Queue::new(1),
@@ -111,6 +144,9 @@ impl<'a> Packer<'a> {
         file.clear();
         file.extend_from_slice(&envelope::head(Resource::PACKFILE, Version::V1_0_0));
         let mut open = Open { file, records: Vec::new() };
+        if matches!(self.sink, Sink::Archive(_)) {
+            return open;
+        }
         let mut length = [0; 2];
         self.world.dice.fill(&mut length);
         self.pad(&mut open, usize::from(u16::from_le_bytes(length) % HEAD_PADDING_MAX) + 1);
@@ -164,35 +200,41 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn ship(&self, mut open: Open) -> Result<(), Error> {
-        self.pad(&mut open, limits::PACKFILE_TAIL_PADDING + usize::from(HEAD_PADDING_MAX));
-        let Open { mut file, records } = open;
-        let codec = &self.repository.codec;
-        let index = packfile::encode_index(&records);
-        let index_offset = (file.len() - envelope::HEAD) as u64;
-        let timestamp_ns = self.world.clock.now_ns();
-        let count = u32::try_from(records.len())
-            .map_err(|_| Error::new(Kind::Unsupported, "more blobs than a packfile can count"))?;
-        let footer = Footer { timestamp_ns, count, index_offset, index_mac: codec.mac(&index), flags: 0 };
-        let encoded = |plain: &[u8]| codec.encode(plain, &*self.world.dice);
-        file.extend(encoded(&index));
-        let footer = encoded(&footer.encode());
-        let footer_len = u32::try_from(footer.len()).unwrap_or(u32::MAX);
-        file.extend_from_slice(&footer);
-        file.extend_from_slice(&footer_len.to_le_bytes());
-        // The MAC that guards the file also names it.
-        let name = codec.mac(&file);
-        file.extend_from_slice(&name.0);
-        verify(self.repository, &file, &records)?;
-        self.repository.store.put(Item::Packfile(name), &file)?;
-        let bytes = file.len() as u64;
+    fn ship(&self, open: Open) -> Result<(), Error> {
+        let (file, bytes) = match &self.sink {
+            Sink::Store(store) => self.put(*store, open)?,
+            Sink::Archive(assembly) => {
+                let Open { file, records } = open;
+                let blobs = file.get(envelope::HEAD..).unwrap_or_default();
+                locked(assembly).append(blobs, records)?;
+                let bytes = blobs.len() as u64;
+                (file, bytes)
+            }
+        };
         self.stored.fetch_add(bytes, Ordering::Relaxed);
         self.world.monitor.tell(Event::Stored { bytes });
         locked(&self.spare).push(file);
+        Ok(())
+    }
+
+    /// Stores a packfile; gives its buffer back, and its length.
+    fn put(&self, store: &dyn Store, mut open: Open) -> Result<(Vec<u8>, u64), Error> {
+        self.pad(&mut open, limits::PACKFILE_TAIL_PADDING + usize::from(HEAD_PADDING_MAX));
+        let Open { mut file, records } = open;
+        let timestamp_ns = self.world.clock.now_ns();
+        let index_offset = (file.len() - envelope::HEAD) as u64;
+        file.extend(tail(self.codec, &records, index_offset, timestamp_ns, self.world)?);
+        // The MAC that guards the file also names it.
+        let name = self.codec.mac(&file);
+        file.extend_from_slice(&name.0);
+        verify(self.codec, &file, &records)?;
+        store.put(Item::Packfile(name), &file)?;
+        let bytes = file.len() as u64;
         let mut delta = locked(&self.delta);
         delta.packfiles.push((name, timestamp_ns, records));
         delta.bytes += bytes;
-        Ok(())
+        drop(delta);
+        Ok((file, bytes))
     }
 
     fn checkpoint_if_due(&self) -> Result<(), Error> {
@@ -216,7 +258,10 @@ impl<'a> Packer<'a> {
         if let Some(error) = locked(&self.failure).clone() {
             return Err(error);
         }
-        let delta = std::mem::take(&mut *locked(&self.delta));
+        let mut delta = std::mem::take(&mut *locked(&self.delta));
+        if let Sink::Archive(assembly) = &self.sink {
+            delta.packfiles.push(locked(assembly).end_packfile(self.codec, self.world)?);
+        }
         self.publish(id, delta, more)
     }
 
@@ -246,10 +291,12 @@ impl<'a> Packer<'a> {
             serial: self.serial,
             parent: None,
         });
-        let codec = &self.repository.codec;
-        let payload = codec.encode(&body, &*self.world.dice);
-        let file = envelope::wrap(Resource::STATE, Version::V1_0_0, &payload, codec.keyed());
-        self.repository.store.put(Item::State(id), &file)?;
+        let payload = self.codec.encode(&body, &*self.world.dice);
+        let file = envelope::wrap(Resource::STATE, Version::V1_0_0, &payload, self.codec.keyed());
+        match &self.sink {
+            Sink::Store(store) => store.put(Item::State(id), &file)?,
+            Sink::Archive(assembly) => locked(assembly).finish(&file)?,
+        }
         self.stored.fetch_add(file.len() as u64, Ordering::Relaxed);
         Ok(())
     }
@@ -267,11 +314,33 @@ impl Open {
     }
 }
 
+/// Index, footer and the footer's length, encoded: what follows the blobs of a packfile.
+///
+/// # Errors
+/// More blobs than can be counted.
+pub(crate) fn tail(
+    codec: &Codec,
+    records: &[Record],
+    index_offset: u64,
+    timestamp_ns: i64,
+    world: &World,
+) -> Result<Vec<u8>, Error> {
+    let index = packfile::encode_index(records);
+    let count = u32::try_from(records.len())
+        .map_err(|_| Error::new(Kind::Unsupported, "more blobs than a packfile can count"))?;
+    let footer = Footer { timestamp_ns, count, index_offset, index_mac: codec.mac(&index), flags: 0 };
+    let mut tail = codec.encode(&index, &*world.dice);
+    let footer = codec.encode(&footer.encode(), &*world.dice);
+    let footer_len = u32::try_from(footer.len()).unwrap_or(u32::MAX);
+    tail.extend_from_slice(&footer);
+    tail.extend_from_slice(&footer_len.to_le_bytes());
+    Ok(tail)
+}
+
 /// Reads index and footer back from the finished file: what cannot be found again must not leave.
-fn verify(repository: &Repository, file: &[u8], records: &[Record]) -> Result<(), Error> {
+fn verify(codec: &Codec, file: &[u8], records: &[Record]) -> Result<(), Error> {
     let (_, payload, _) = envelope::split(file, Resource::PACKFILE)?;
     let tail = packfile::tail(payload)?;
-    let codec = &repository.codec;
     let footer = Footer::decode(&codec.decode(tail.footer, packfile::FOOTER)?)?;
     let at = usize::try_from(footer.index_offset).unwrap_or(usize::MAX);
     let index = tail.before.get(at..).unwrap_or_default();

@@ -2,10 +2,12 @@
 
 use crate::base::mac::Mac;
 use crate::engine::World;
+use crate::engine::codec::Codec;
 use crate::engine::error::Error;
 use crate::engine::index::Index;
 use crate::engine::packer::Packer;
 use crate::engine::repository::Repository;
+use crate::format::config::Config;
 use crate::format::kind::Resource;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +24,8 @@ pub struct Scratch {
 
 /// One run's way into a store.
 pub struct Writer<'a> {
-    repository: &'a Repository,
+    config: &'a Config,
+    codec: &'a Codec,
     index: &'a Index,
     world: &'a World,
     packer: &'a Packer<'a>,
@@ -37,12 +40,33 @@ impl<'a> Writer<'a> {
         packer: &'a Packer<'a>,
         world: &'a World,
     ) -> Writer<'a> {
-        Writer { repository, index, world, packer, claimed: std::array::from_fn(|_| Mutex::default()) }
+        Writer::spelling(&repository.config, &repository.codec, index, packer, world)
     }
 
-    /// The store.
-    pub fn repository(&self) -> &'a Repository {
-        self.repository
+    /// Into whatever `packer` fills, in that spelling.
+    pub fn spelling(
+        config: &'a Config,
+        codec: &'a Codec,
+        index: &'a Index,
+        packer: &'a Packer<'a>,
+        world: &'a World,
+    ) -> Writer<'a> {
+        Writer { config, codec, index, world, packer, claimed: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    /// The store's settings.
+    pub fn config(&self) -> &'a Config {
+        self.config
+    }
+
+    /// How the store's items are spelled.
+    pub fn codec(&self) -> &'a Codec {
+        self.codec
+    }
+
+    /// What ships the blobs.
+    pub fn packer(&self) -> &'a Packer<'a> {
+        self.packer
     }
 
     /// Whether the store has the blob, or this run put it there.
@@ -78,7 +102,7 @@ impl<'a> Writer<'a> {
         }
         let Scratch { compressed, stored } = scratch;
         stored.clear();
-        self.repository.codec.encode_with(plain, incompressible, &*self.world.dice, compressed, stored);
+        self.codec.encode_with(plain, incompressible, &*self.world.dice, compressed, stored);
         self.packer.append(resource, mac, stored)?;
         Ok(true)
     }
@@ -88,7 +112,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As [`Writer::put`].
     pub fn put_named(&self, resource: Resource, plain: &[u8], scratch: &mut Scratch) -> Result<Mac, Error> {
-        let mac = self.repository.codec.mac(plain);
+        let mac = self.codec.mac(plain);
         self.put(resource, mac, plain, false, scratch)?;
         Ok(mac)
     }

@@ -74,7 +74,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Any; the entry is then recorded as an error.
-    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send>, Fault>;
+    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send + '_>, Fault>;
 
     /// The value of one extended attribute.
     ///

@@ -91,8 +91,6 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         let exclude = |path: &[u8], directory: bool| ignore.excluded(path, directory);
         let options = Options {
             tags,
-            name: "default".to_owned(),
-            job: "default".to_owned(),
             timestamp,
             context: context(session, &accounts),
             host: host::hostname(),
@@ -100,6 +98,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             previous: earlier.as_ref().map(|earlier| earlier as &dyn Previous),
             workers: cores,
             lockless: lockless(),
+            ..Options::default()
         };
         backup::backup(&opened.repository, &opened.index, &*source, &options, &opened.world)
             .map_err(|error| Failure::from(error).context("failed to create snapshot"))?
@@ -131,7 +130,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
 }
 
 /// What a header says of where it was made, in the order of the reference.
-fn context(session: &Session, accounts: &Accounts) -> Vec<(String, String)> {
+pub fn context(session: &Session, accounts: &Accounts) -> Vec<(String, String)> {
     let words = std::env::args_os().map(|word| without_secret(&word.to_string_lossy()));
     let cores = host::cores().to_string();
     [
@@ -159,7 +158,7 @@ fn without_secret(word: &str) -> String {
 }
 
 /// `PLAKAR_LOCKLESS`: no locks at all, for stores that nobody else can reach.
-fn lockless() -> bool {
+pub fn lockless() -> bool {
     std::env::var("PLAKAR_LOCKLESS").is_ok_and(|value| args::truth(&value) == Some(true))
 }
 

@@ -33,10 +33,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     if !parsed.rest.is_empty() {
         return Err(Failure::new("too many parameters"));
     }
-    let hashing = parsed.text("hashing").unwrap_or("BLAKE3").to_ascii_uppercase();
-    if !matches!(hashing.as_str(), "BLAKE3" | "SHA256") {
-        return Err(Failure::new(format!("unknown hashing algorithm: {hashing}")));
-    }
+    let hashing = hashing(&parsed)?;
     let place = session.store()?;
     let store = connect::store(session, &place)?;
     let secret = match parsed.switch("plaintext") {
@@ -50,6 +47,29 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     Ok(DONE)
 }
 
+/// The hash that `-hashing` names.
+///
+/// # Errors
+/// One that the format does not know.
+pub fn hashing(parsed: &Parsed) -> Result<String, Failure> {
+    let hashing = parsed.text("hashing").unwrap_or("BLAKE3").to_ascii_uppercase();
+    match hashing.as_str() {
+        "BLAKE3" | "SHA256" => Ok(hashing),
+        _ => Err(Failure::new(format!("unknown hashing algorithm: {hashing}"))),
+    }
+}
+
+/// The passphrase, if it is one.
+///
+/// # Errors
+/// An empty one.
+pub fn refuse_empty(secret: Secret) -> Result<Secret, Failure> {
+    match secret.expose().is_empty() {
+        true => Err(Failure::new("can't encrypt the repository with an empty passphrase")),
+        false => Ok(secret),
+    }
+}
+
 fn secret(session: &Session, supplied: Option<Secret>, weak: bool) -> Result<Secret, Failure> {
     let secret = match supplied {
         Some(secret) => secret,
@@ -58,8 +78,5 @@ fn secret(session: &Session, supplied: Option<Secret>, weak: bool) -> Result<Sec
             passphrase::choose("repository passphrase", bits, &|line| session.out.error_line(line))?
         }
     };
-    match secret.expose().is_empty() {
-        true => Err(Failure::new("can't encrypt the repository with an empty passphrase")),
-        false => Ok(secret),
-    }
+    refuse_empty(secret)
 }

@@ -25,9 +25,7 @@ pub static COMMANDS: &[Command] = &[
     later("maintenance"),
     later("policy"),
     later("prune"),
-    later("ptar"),
     later("repair"),
-    later("sync"),
 ];
 
 const fn gone(word: &'static str, about: &'static str) -> Command {

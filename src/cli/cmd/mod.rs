@@ -11,5 +11,7 @@ pub mod import;
 pub mod info;
 pub mod ls;
 pub mod pkg;
+pub mod ptar;
 pub mod restore;
 pub mod rm;
+pub mod sync;

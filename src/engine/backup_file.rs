@@ -1,0 +1,355 @@
+//! A file becomes an entry: compared, or read, cut and stored.
+
+use crate::algo::hash::Running;
+use crate::algo::mime;
+use crate::base::file::FileInfo;
+use crate::base::mac::Mac;
+use crate::base::path;
+use crate::engine::backup_run::{Hands, Run, Task, locked};
+use crate::engine::content::{self, Of};
+use crate::engine::error::{Error, Kind};
+use crate::engine::frames::{Child, Facts, Frame};
+use crate::engine::writer::Scratch;
+use crate::format::entry::{Entry, XattrEntry};
+use crate::format::kind::{Generation, Resource};
+use crate::format::object::{Chunk, Object};
+use crate::ports::fault::{Fault, FaultKind};
+use crate::ports::monitor::{Event, Outcome};
+use crate::ports::source::Record;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Chunks of large files that may wait for a worker, for each of them.
+const SPREAD_PER_WORKER: usize = 1;
+
+/// A change this close before a snapshot's beginning may have come after it: file systems stamp
+/// with a clock that ticks every 10 ms at worst.
+const CLOCK_TICK_NS: i64 = 20_000_000;
+
+/// MIME type of what has no content, as the reference counts it.
+const NOT_REGULAR: &str = "application/x-not-regular-file";
+
+/// A file whose chunks are being stored by several workers.
+pub(super) struct Assembly {
+    pub(super) frame: Arc<Frame>,
+    pub(super) record: Record,
+    pub(super) content_type: &'static str,
+    pub(super) parts: Mutex<Parts>,
+    /// Chunks not stored yet, and one more while the file is being read.
+    pub(super) pending: AtomicUsize,
+}
+
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) chunks: Vec<Option<Chunk>>,
+    pub(super) content: Option<Mac>,
+    pub(super) failed: bool,
+}
+
+impl Run<'_> {
+    pub(super) fn file(&self, frame: Arc<Frame>, record: Record, hands: &mut Hands) -> Result<(), Error> {
+        if !record.info.mode.is_regular() {
+            let child = self.entry(&record, None, &mut hands.scratch)?;
+            return self.child_done(&frame, Some(child), &mut hands.scratch);
+        }
+        if let Some((mac, object)) = self.unchanged(&frame, &record) {
+            self.counts.unchanged.fetch_add(1, Ordering::Relaxed);
+            self.world.monitor.tell(Event::Processed { bytes: object.size() });
+            let child = self.entry(&record, Some((mac, &object)), &mut hands.scratch)?;
+            return self.child_done(&frame, Some(child), &mut hands.scratch);
+        }
+        match self.source.open(&record) {
+            Ok(mut reader) => self.read(frame, record, &mut *reader, hands),
+            Err(fault) => self.unreadable(&frame, &record, &fault, hands),
+        }
+    }
+
+    pub(super) fn unreadable(
+        &self,
+        frame: &Arc<Frame>,
+        record: &Record,
+        fault: &Fault,
+        hands: &mut Hands,
+    ) -> Result<(), Error> {
+        if fault.kind == FaultKind::Cancelled {
+            return Err(Error::cancelled());
+        }
+        self.content_failed(&record.path, fault.message.clone())?;
+        self.child_done(frame, None, &mut hands.scratch)
+    }
+
+    /// The object of the same file in the previous snapshot, when nothing speaks for a change and
+    /// the store still has all of it.
+    pub(super) fn unchanged(&self, frame: &Frame, record: &Record) -> Option<(Mac, Object)> {
+        let previous = self.options.previous?;
+        let remembered = frame.remembered.get_or_init(|| {
+            Arc::new(previous.directory(&frame.record.path).ok().flatten().unwrap_or_default())
+        });
+        let name = &record.info.name;
+        let at = remembered.partition_point(|entry| entry.info.name < *name);
+        let entry =
+            remembered.get(at..)?.iter().take_while(|entry| entry.info.name == *name).find(|entry| {
+                let (was, is) = (&entry.info, &record.info);
+                was.mode.is_regular()
+                    && was.size == is.size
+                    && was.mod_time == is.mod_time
+                    && was.ino == is.ino
+                    && (was.dev == is.dev || was.dev == 0)
+            })?;
+        let moved =
+            record.changed_ns.is_some_and(|changed| changed >= previous.timestamp_ns() - CLOCK_TICK_NS);
+        if moved || entry.object.is_zero() {
+            return None;
+        }
+        let object = previous.object(&entry.object).ok()?;
+        let kept = object.chunks.iter().all(|chunk| self.writer.knows(Resource::CHUNK, &chunk.mac));
+        (kept && i64::try_from(object.size()) == Ok(record.info.size)).then_some((entry.object, object))
+    }
+
+    pub(super) fn read(
+        &self,
+        frame: Arc<Frame>,
+        mut record: Record,
+        reader: &mut dyn std::io::Read,
+        hands: &mut Hands,
+    ) -> Result<(), Error> {
+        let max = self.chunker.max();
+        hands.window.restart();
+        let read = match hands.window.fill(reader, max) {
+            Ok(read) => read,
+            Err(error) => {
+                let fault = Fault::from_io(format_args!("read {}", shown(&record.path)), &error);
+                return self.unreadable(&frame, &record, &fault, hands);
+            }
+        };
+        self.count_read(read);
+        let cut = self.chunker.cut(hands.window.bytes());
+        let content_type = mime::sniff(hands.window.bytes());
+        if hands.window.is_last() && cut == hands.window.bytes().len() {
+            // All of it in one chunk, as with most files.
+            let chunk = content::store_chunk(hands.window.bytes(), self.writer, &mut hands.scratch)?;
+            record.info.size = i64::from(chunk.length);
+            let object = object(chunk.mac, vec![chunk], content_type);
+            let child = self.content_entry(&record, &object, &mut hands.scratch)?;
+            return self.child_done(&frame, Some(child), &mut hands.scratch);
+        }
+        let assembly = Arc::new(Assembly {
+            frame,
+            record,
+            content_type,
+            parts: Mutex::default(),
+            pending: AtomicUsize::new(1),
+        });
+        match self.read_all(&assembly, reader, hands) {
+            Ok(content) => locked(&assembly.parts).content = Some(content),
+            Err(Reading::Source(error)) => {
+                let path = &assembly.record.path;
+                self.content_failed(path, format!("read {}: {error}", shown(path)))?;
+                locked(&assembly.parts).failed = true;
+            }
+            Err(Reading::Engine(error)) => return Err(error),
+        }
+        self.part_done(&assembly, &mut hands.scratch)
+    }
+
+    /// Cuts and stores everything from the window on; gives the MAC of the whole content.
+    fn read_all(
+        &self,
+        assembly: &Arc<Assembly>,
+        reader: &mut dyn std::io::Read,
+        hands: &mut Hands,
+    ) -> Result<Mac, Reading> {
+        let mut whole: Running = self.writer.codec().keyed().start();
+        let mut slot = 0;
+        loop {
+            if self.world.cancel.is_cancelled() {
+                return Err(Reading::Engine(Error::cancelled()));
+            }
+            let read = hands.window.fill(reader, self.chunker.max()).map_err(Reading::Source)?;
+            self.count_read(read);
+            let window = hands.window.bytes();
+            let window = window.get(..self.chunker.max()).unwrap_or(window);
+            let cut = self.chunker.cut(window);
+            let Some(data) = window.get(..cut).filter(|data| !data.is_empty()) else {
+                return Ok(whole.finish());
+            };
+            whole.update(data);
+            assembly.pending.fetch_add(1, Ordering::AcqRel);
+            locked(&assembly.parts).chunks.push(None);
+            if !self.offer(assembly, slot, data) {
+                self.chunk(assembly, slot, data, &mut hands.scratch).map_err(Reading::Engine)?;
+                // The reader still holds one, so this is never the last.
+                assembly.pending.fetch_sub(1, Ordering::AcqRel);
+            }
+            hands.window.take(cut);
+            slot += 1;
+        }
+    }
+
+    /// Hands a chunk to the other workers, if they are not behind already.
+    pub(super) fn offer(&self, assembly: &Arc<Assembly>, slot: usize, data: &[u8]) -> bool {
+        let most = (self.options.workers.max(1) - 1) * SPREAD_PER_WORKER;
+        if self.spread.fetch_add(1, Ordering::AcqRel) >= most {
+            self.spread.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        let offered = self.tasks.try_push(Task::Chunk(Arc::clone(assembly), slot, data.to_vec())).is_ok();
+        if !offered {
+            self.spread.fetch_sub(1, Ordering::AcqRel);
+        }
+        offered
+    }
+
+    pub(super) fn chunk(
+        &self,
+        assembly: &Assembly,
+        slot: usize,
+        data: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let chunk = content::store_chunk(data, self.writer, scratch)?;
+        if let Some(place) = locked(&assembly.parts).chunks.get_mut(slot) {
+            *place = Some(chunk);
+        }
+        Ok(())
+    }
+
+    pub(super) fn part_done(&self, assembly: &Arc<Assembly>, scratch: &mut Scratch) -> Result<(), Error> {
+        if assembly.pending.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return Ok(());
+        }
+        let parts = std::mem::take(&mut *locked(&assembly.parts));
+        let chunks: Vec<Chunk> = parts.chunks.into_iter().flatten().collect();
+        let child = match parts.content {
+            Some(content) if !parts.failed => {
+                let mut record = assembly.record.clone();
+                let object = object(content, chunks, assembly.content_type);
+                record.info.size = i64::try_from(object.size()).unwrap_or(i64::MAX);
+                Some(self.content_entry(&record, &object, scratch)?)
+            }
+            _ => None,
+        };
+        self.child_done(&assembly.frame, child, scratch)
+    }
+
+    /// An entry that cannot be read is left out, but never of a copy.
+    fn content_failed(&self, path: &[u8], reason: String) -> Result<(), Error> {
+        if self.options.copy_of.is_some() {
+            return Err(Error::new(Kind::Damaged, format!("{}: {reason}", shown(path))));
+        }
+        self.entry_failed(path, reason);
+        Ok(())
+    }
+
+    pub(super) fn count_read(&self, bytes: u64) {
+        self.counts.read.fetch_add(bytes, Ordering::Relaxed);
+        self.world.monitor.tell(Event::Processed { bytes });
+    }
+
+    pub(super) fn content_entry(
+        &self,
+        record: &Record,
+        object: &Object,
+        scratch: &mut Scratch,
+    ) -> Result<Child, Error> {
+        let mac = self.writer.put_named(Resource::OBJECT, &object.encode(), scratch)?;
+        self.entry(record, Some((mac, object)), scratch)
+    }
+
+    /// Stores the entry of anything but a directory.
+    pub(super) fn entry(
+        &self,
+        record: &Record,
+        content: Option<(Mac, &Object)>,
+        scratch: &mut Scratch,
+    ) -> Result<Child, Error> {
+        let xattrs = self.store_xattrs(record, scratch)?;
+        let entry = Entry {
+            parent_path: path::parent(&record.path).to_vec(),
+            info: record.info.clone(),
+            symlink_target: record.symlink_target.clone(),
+            object: content.map_or(Mac::ZERO, |(mac, _)| mac),
+            xattrs,
+            ..Entry::default()
+        };
+        let bytes = entry.encode(Generation::V1_0);
+        let mac = self.writer.put_named(Resource::VFS_ENTRY, &bytes, scratch)?;
+        let facts = match content {
+            Some((_, object)) => Facts::File {
+                info: Box::new(facts_of(&record.info)),
+                content_type: Arc::from(object.content_type.as_str()),
+                entropy: object.entropy,
+                chunks: Some(object.chunks.len() as u64),
+            },
+            None => Facts::File {
+                info: Box::new(facts_of(&record.info)),
+                content_type: Arc::from(NOT_REGULAR),
+                entropy: 0.0,
+                chunks: None,
+            },
+        };
+        self.counts.files.fetch_add(1, Ordering::Relaxed);
+        self.tell(&record.path, false, Outcome::Done);
+        Ok(Child { name: record.info.name.clone(), entry: bytes, mac, facts })
+    }
+
+    /// Stores values of extended attributes; gives the names of those that could be read.
+    pub(super) fn store_xattrs(&self, record: &Record, scratch: &mut Scratch) -> Result<Vec<Vec<u8>>, Error> {
+        let mut names = Vec::new();
+        for name in &record.xattrs {
+            let value = match self.source.xattr(record, name) {
+                Ok(value) => value,
+                Err(fault) => {
+                    self.content_failed(&record.path, fault.message)?;
+                    continue;
+                }
+            };
+            let object = content::store_bytes(&value, Of::Attribute, &self.chunker, self.writer, scratch)?;
+            let entry = XattrEntry {
+                path: record.path.clone(),
+                name: name.clone(),
+                size: i64::try_from(value.len()).unwrap_or(i64::MAX),
+                kind: 0,
+                object,
+            };
+            locked(&self.xattrs).push(entry);
+            names.push(name.clone());
+        }
+        Ok(names)
+    }
+
+    pub(super) fn child_done(
+        &self,
+        frame: &Arc<Frame>,
+        child: Option<Child>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        if frame.done(child) {
+            self.directory_done(Arc::clone(frame), scratch)?;
+        }
+        self.file_done();
+        Ok(())
+    }
+}
+
+/// Why a file was not read to its end.
+enum Reading {
+    /// The file's own fault.
+    Source(std::io::Error),
+    /// The store's, which ends the run.
+    Engine(Error),
+}
+
+fn object(content: Mac, chunks: Vec<Chunk>, content_type: &str) -> Object {
+    let entropy = content::average_entropy(&chunks);
+    Object { content, chunks, content_type: content_type.to_owned(), entropy, flags: 0 }
+}
+
+/// What totals need of a file's facts, without names.
+fn facts_of(info: &FileInfo) -> FileInfo {
+    FileInfo { size: info.size, mode: info.mode, mod_time: info.mod_time, ..FileInfo::default() }
+}
+
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
