@@ -25,7 +25,7 @@ fn nothing_is_removed_without_apply_and_only_what_was_named_with_it() {
         .run(&["rm", "-apply", &old[..8]])
         .succeeds()
         .prints(&format!("info: rm: removal of {} completed successfully\n", &old[..8]));
-    assert_eq!(small.ids(), [new.clone()]);
+    assert_eq!(small.ids(), std::slice::from_ref(&new));
     assert_eq!(small.files("states").len(), states + 1);
     small.is_sound();
     small
