@@ -2,7 +2,7 @@
 
 use crate::cli::args::{self, Opt, Parsed, Takes};
 use crate::cli::cmd::{
-    backup, cat, check, create, entries, gone, help, info, ls, pkg, ptar, restore, rm, sync,
+    backup, cat, check, create, entries, gone, help, info, ls, pkg, policy, prune, ptar, restore, rm, sync,
 };
 use crate::cli::exit::Failure;
 use crate::cli::filters;
@@ -67,7 +67,7 @@ impl Command {
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    [&STORE[..], &SOURCE, &DESTINATION, PKG, OTHERS, gone::COMMANDS].into_iter().flatten()
+    [&STORE[..], &SOURCE, &DESTINATION, PKG, policy::COMMANDS, OTHERS, gone::COMMANDS].into_iter().flatten()
 }
 
 /// The row that `words` begin with, and the words behind it. Two words win over one.
@@ -244,6 +244,15 @@ static OTHERS: &[Command] = &[
         options: &[rm::OPTIONS, filters::GENERIC],
         at: At::Store,
         run: rm::run,
+    },
+    Command {
+        word: "prune",
+        action: "",
+        synopsis: "[SNAPSHOT]...",
+        about: "Removes snapshots that no period keeps; without -apply only lists them.",
+        options: &[prune::OPTIONS, filters::GENERIC, filters::PERIODS],
+        at: At::Store,
+        run: prune::run,
     },
     Command {
         word: "help",

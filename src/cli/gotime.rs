@@ -19,6 +19,11 @@ pub fn rfc3339(time: Stamp) -> String {
     }
 }
 
+/// `2025-11-30T09:43:33.5Z`, the fraction without trailing zeros.
+pub fn rfc3339_nanos(time: Stamp) -> String {
+    rfc3339(time).replace('Z', &format!("{}Z", fraction(u64::from(time.nanos), 9)))
+}
+
 /// `2025-11-30 09:43:33.123456789 +0000 UTC`, the fraction without trailing zeros.
 pub fn full(time: Stamp) -> String {
     let seconds = rfc3339(time).replace('T', " ").replace('Z', "");

@@ -17,6 +17,7 @@ pub mod lines;
 pub mod open;
 pub mod output;
 pub mod passphrase;
+pub mod policies;
 pub mod removal;
 pub mod report;
 pub mod session;

@@ -98,6 +98,11 @@ impl Settings {
         })
     }
 
+    /// Where they are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The entries of a role.
     pub fn of(&self, role: Role) -> &Entries {
         match role {
@@ -198,7 +203,12 @@ fn emit(role: Role, entries: &Entries) -> String {
     text
 }
 
-fn read_private(path: &Path, warn: &mut dyn FnMut(String)) -> io::Result<Option<String>> {
+/// The text of a file of settings; `None` when there is none. One that others could read is
+/// tightened, and `warn` hears of it.
+///
+/// # Errors
+/// Any, and a file longer than settings are.
+pub fn read_private(path: &Path, warn: &mut dyn FnMut(String)) -> io::Result<Option<String>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

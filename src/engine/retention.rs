@@ -184,7 +184,12 @@ impl Retention {
         self.rules.entry(period).or_default()
     }
 
-    /// Whether any rule asks for anything.
+    /// The rule for one kind of bucket.
+    pub fn of(&self, period: Period) -> Rule {
+        self.rules.get(&period).copied().unwrap_or_default()
+    }
+
+    /// Whether no rule asks for anything.
     pub fn is_empty(&self) -> bool {
         self.rules.values().all(|rule| *rule == Rule::default())
     }
@@ -197,7 +202,7 @@ impl Retention {
         }
         let mut verdicts = vec![Verdict { keep: false, reason: Reason::Outside }; newest_first.len()];
         for period in Period::ALL {
-            let rule = self.rules.get(&period).copied().unwrap_or_default();
+            let rule = self.of(period);
             if rule == Rule::default() {
                 continue;
             }

@@ -1,5 +1,7 @@
 //! The command line, through the built program.
 
 mod entries;
+mod policy;
+mod prune;
 mod rm;
 mod words;

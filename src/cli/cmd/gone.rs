@@ -23,8 +23,6 @@ pub static COMMANDS: &[Command] = &[
     later("dup"),
     later("locate"),
     later("maintenance"),
-    later("policy"),
-    later("prune"),
     later("repair"),
 ];
 

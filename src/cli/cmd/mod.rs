@@ -11,6 +11,8 @@ pub mod import;
 pub mod info;
 pub mod ls;
 pub mod pkg;
+pub mod policy;
+pub mod prune;
 pub mod ptar;
 pub mod restore;
 pub mod rm;
