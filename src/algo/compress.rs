@@ -2,7 +2,7 @@
 //! "Compression"). Decompression never grows past the caller's limit.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 mod lz4;
 mod zstd;
@@ -55,9 +55,33 @@ pub fn compress(method: Method, plain: &[u8], incompressible: bool, out: &mut Ve
     }
 }
 
-/// A writer that passes on what is gzipped into it, in its plain form.
-pub fn gunzip(out: impl Write) -> impl Write {
-    flate2::write::MultiGzDecoder::new(out)
+/// A writer that passes on what is gzipped into it, in its plain form. [`Gunzip::finish`] tells
+/// whether all of it came.
+pub struct Gunzip<W: Write>(flate2::write::MultiGzDecoder<W>);
+
+impl<W: Write> Gunzip<W> {
+    /// Around `out`.
+    pub fn new(out: W) -> Gunzip<W> {
+        Gunzip(flate2::write::MultiGzDecoder::new(out))
+    }
+
+    /// Passes on the rest.
+    ///
+    /// # Errors
+    /// When it ends too early or its sum is wrong, and what `out` says.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.0.try_finish()
+    }
+}
+
+impl<W: Write> Write for Gunzip<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The plaintext.

@@ -107,7 +107,7 @@ pub fn store(session: &Session, monitor: Option<Arc<dyn Monitor>>) -> Result<Ope
     let world = world(session, monitor.unwrap_or_else(|| Arc::new(Silent)));
     named(session, &place, world, &|closed| {
         let asked = unlock(closed, place.passphrase.as_ref(), "repository passphrase", &world_of(session))?;
-        asked.ok_or_else(|| Failure::new("failed to unlock repository"))
+        asked.ok_or_else(|| Failure::new("failed to unlock repository (the passphrase is wrong)"))
     })
 }
 

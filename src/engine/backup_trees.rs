@@ -96,6 +96,13 @@ impl Run<'_> {
         let mut hands = Scratch::default();
         let scratch = &mut hands;
         let errors = std::mem::take(&mut *locked(&self.errors));
+        let root = self.source.origin().root;
+        // A snapshot of nothing would be the newest one, and the one that restore takes.
+        if let Some(why) = errors.get(&root)
+            && self.counts.files.load(Ordering::Relaxed) == 0
+        {
+            return Err(Error::new(Kind::Source, format!("{}: {why}", String::from_utf8_lossy(&root))));
+        }
         let mut pairs = Pairs::default();
         for (path, message) in &errors {
             let entry = ErrorEntry { path: path.clone(), message: message.clone() };

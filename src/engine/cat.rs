@@ -58,7 +58,11 @@ pub fn decompressed(fetcher: &Fetcher<'_, '_>, object: &Mac, out: &mut dyn Write
     if content_type.split(';').next() != Some("application/gzip") {
         return cat(fetcher, object, out);
     }
-    cat(fetcher, object, &mut compress::gunzip(out))
+    let mut unpacked = compress::Gunzip::new(&mut *out);
+    let written = cat(fetcher, object, &mut unpacked)?;
+    unpacked.finish().map_err(|why| Error::new(Kind::Destination, format!("gzip: {why}")))?;
+    out.flush().map_err(|fault| Error::new(Kind::Destination, fault.to_string()))?;
+    Ok(written)
 }
 
 /// Cuts a chunk list where a window's worth of bytes is reached.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A fresh home directory; removed at the end unless the test failed.
@@ -65,7 +65,19 @@ impl Home {
         self.run(Command::new(program), words, b"")
     }
 
-    fn run<S: AsRef<OsStr>>(&self, mut command: Command, words: &[S], input: &[u8]) -> Ran {
+    /// Starts the program and lets it run, without a controlling terminal's help: what it needs to
+    /// know must be in its variables.
+    pub fn start<S: AsRef<OsStr>>(&self, words: &[S]) -> Started {
+        let child = self.spawn(Command::new(env!("CARGO_BIN_EXE_plakar")), words, b"");
+        Started { child, words: shown(words) }
+    }
+
+    fn run<S: AsRef<OsStr>>(&self, command: Command, words: &[S], input: &[u8]) -> Ran {
+        let child = self.spawn(command, words, input);
+        Ran::new(shown(words), child.wait_with_output().unwrap())
+    }
+
+    fn spawn<S: AsRef<OsStr>>(&self, mut command: Command, words: &[S], input: &[u8]) -> Child {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut child = command
             .args(words)
@@ -81,15 +93,31 @@ impl Home {
             .unwrap();
         // A program that does not read its input may be gone before it is written.
         let _ = child.stdin.take().unwrap().write_all(input);
-        let output = child.wait_with_output().unwrap();
-        let words: Vec<String> = words.iter().map(|w| w.as_ref().to_string_lossy().into_owned()).collect();
-        Ran {
-            words: words.join(" "),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            bytes: output.stdout,
-        }
+        child
+    }
+}
+
+fn shown<S: AsRef<OsStr>>(words: &[S]) -> String {
+    let words: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+    words.join(" ")
+}
+
+/// The program while it runs.
+pub struct Started {
+    child: Child,
+    words: String,
+}
+
+impl Started {
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn ends(self) -> Ran {
+        Ran::new(self.words, self.child.wait_with_output().unwrap())
     }
 }
 
@@ -116,6 +144,16 @@ pub struct Ran {
 }
 
 impl Ran {
+    fn new(words: String, output: Output) -> Ran {
+        Ran {
+            words,
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            bytes: output.stdout,
+        }
+    }
+
     /// Exit code 0.
     #[track_caller]
     pub fn succeeds(self) -> Ran {

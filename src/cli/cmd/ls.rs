@@ -2,6 +2,7 @@
 
 use crate::base::path;
 use crate::cli::args::{Opt, Parsed, Takes};
+use crate::cli::cmd::restore::count;
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, FAILED, Failure};
 use crate::cli::filters;
@@ -63,7 +64,10 @@ fn snapshots(session: &Session, opened: &Opened, parsed: &Parsed) -> Result<u8, 
     }
     match problems.len() {
         0 => Ok(DONE),
-        count => Err(Failure::new(format!("{count} snapshots could not be read; check tells more"))),
+        lost => Err(Failure::new(format!(
+            "{} could not be read; check tells more",
+            count(lost, "snapshot", "snapshots")
+        ))),
     }
 }
 

@@ -12,6 +12,10 @@ pub const WAIT_MAX: Duration = Duration::from_secs(20);
 /// Attempts at a server that never answered: a wrong address should not take minutes to show.
 const UNREACHED_ATTEMPTS_MAX: u32 = 3;
 
+/// Attempts at a server that takes connections and never said a word: TLS where none is spoken
+/// looks like this.
+const SILENT_ATTEMPTS_MAX: u32 = 5;
+
 /// Attempts when bytes were damaged: once more for the line, then it is said.
 const DAMAGED_ATTEMPTS_MAX: u32 = 3;
 
@@ -83,6 +87,7 @@ pub fn decide(failure: &Failure, history: &History, outlook: &Outlook) -> Next {
         return Next::Now;
     }
     let attempts_max = match failure.kind {
+        Kind::Line if !outlook.reached => SILENT_ATTEMPTS_MAX,
         Kind::Busy | Kind::Line => u32::MAX,
         Kind::Unreachable if outlook.reached => u32::MAX,
         Kind::Unreachable => UNREACHED_ATTEMPTS_MAX,
@@ -176,6 +181,10 @@ mod tests {
         assert!(matches!(decide(&refused, &after(2), &never), Next::Wait(_)));
         assert_eq!(decide(&refused, &after(3), &never), Next::Stop);
         assert!(matches!(decide(&refused, &after(30), &OUTLOOK), Next::Wait(_)));
+        let silent = Failure::new(Kind::Line, "");
+        assert!(matches!(decide(&silent, &after(4), &never), Next::Wait(_)));
+        assert_eq!(decide(&silent, &after(5), &never), Next::Stop);
+        assert!(matches!(decide(&silent, &after(30), &OUTLOOK), Next::Wait(_)));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// The one pair of keys it accepts.
 pub const ACCESS_KEY: &str = "testkey";
@@ -63,6 +64,7 @@ pub struct Rule {
 struct Shared {
     objects: Mutex<Objects>,
     seen: Mutex<Vec<String>>,
+    bell: Condvar,
     rules: Mutex<Vec<Rule>>,
     connections: AtomicUsize,
     clock_offset: Mutex<i64>,
@@ -107,6 +109,25 @@ impl S3Server {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
     }
 
+    /// Waits until a request with this method and in whose target this stands was received.
+    ///
+    /// # Panics
+    /// After a minute without one.
+    pub fn wait_for(&self, method: &str, contains: &str) {
+        let seen = self.shared.seen.lock().unwrap();
+        let wanted = |seen: &[String]| {
+            seen.iter().any(|line| line.split(' ').next() == Some(method) && line.contains(contains))
+        };
+        let (seen, late) =
+            self.shared.bell.wait_timeout_while(seen, Duration::from_secs(60), |seen| !wanted(seen)).unwrap();
+        assert!(!late.timed_out(), "no {method} of {contains}, but {seen:?}");
+    }
+
+    /// Requests are answered as they should be again.
+    pub fn clear_rules(&self) {
+        self.shared.rules.lock().unwrap().clear();
+    }
+
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
@@ -146,6 +167,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         let Ok(request) = http::read_body(&mut input, head, &mut &*stream) else { break };
         let line = format!("{} {}", request.method, request.target);
         shared.seen.lock().unwrap().push(line);
+        shared.bell.notify_all();
         let offset = *shared.clock_offset.lock().unwrap();
         let answer = match auth::refuse(&request, ACCESS_KEY, SECRET_KEY, offset) {
             Some((status, code)) => http::Answer::error(status, code),
