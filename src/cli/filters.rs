@@ -4,7 +4,7 @@ use crate::base::stamp::Stamp;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::exit::Failure;
 use crate::engine::dates;
-use crate::engine::retention::{Period, Retention};
+use crate::engine::retention::{Period, Retention, Rule};
 use crate::engine::select::Filters;
 use std::os::unix::ffi::OsStrExt;
 
@@ -99,12 +99,9 @@ pub fn retention(parsed: &Parsed) -> Result<Retention, Failure> {
             .map_err(|_| Failure::new(format!("invalid value {number} for -{name}"))),
     };
     for period in Period::ALL {
-        if let Some(keep) = number(&format!("{}s", period.name()))? {
-            retention.rule(period).keep = keep;
-        }
-        if let Some(cap) = number(&format!("per-{}", period.name()))? {
-            retention.rule(period).cap = cap;
-        }
+        let keep = number(&format!("{}s", period.name()))?.unwrap_or_default();
+        let cap = number(&format!("per-{}", period.name()))?.unwrap_or_default();
+        retention.set(period, Rule { keep, cap });
     }
     Ok(retention)
 }

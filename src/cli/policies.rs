@@ -128,8 +128,9 @@ impl Policy {
                 };
                 let (period, caps) = rule(key).ok_or_else(|| "invalid key".to_owned())?;
                 let number = number()?;
-                let rule = self.periods.rule(period);
+                let mut rule = self.periods.of(period);
                 *(if caps { &mut rule.cap } else { &mut rule.keep }) = number;
+                self.periods.set(period, rule);
             }
         }
         Ok(())
@@ -300,6 +301,9 @@ fn parse(text: &str) -> Result<BTreeMap<String, Policy>, String> {
 fn policy(node: &Node) -> Result<Policy, String> {
     let mut policy = Policy::default();
     for (part, values) in pairs("it", node)? {
+        if !matches!(part.as_str(), "filters" | "periods") {
+            return Err(format!("unknown key {part:?}"));
+        }
         for (key, value) in pairs(part, values)? {
             match part.as_str() {
                 "filters" => {
@@ -310,7 +314,7 @@ fn policy(node: &Node) -> Result<Policy, String> {
                     }
                     policy.set(key, &value, Stamp::default()).map_err(|error| format!("{key:?}: {error}"))?;
                 }
-                "periods" => {
+                _ => {
                     for (which, number) in pairs(key, value)? {
                         let option = match which.as_str() {
                             "keep" => format!("{key}s"),
@@ -323,7 +327,6 @@ fn policy(node: &Node) -> Result<Policy, String> {
                             .map_err(|error| format!("{key:?}: {error}"))?;
                     }
                 }
-                other => return Err(format!("unknown key {other:?}")),
             }
         }
     }

@@ -179,9 +179,12 @@ pub struct Verdict {
 }
 
 impl Retention {
-    /// Changes the rule for one kind of bucket.
-    pub fn rule(&mut self, period: Period) -> &mut Rule {
-        self.rules.entry(period).or_default()
+    /// Sets the rule for one kind of bucket; one that asks for nothing takes it away.
+    pub fn set(&mut self, period: Period, rule: Rule) {
+        match rule == Rule::default() {
+            true => self.rules.remove(&period),
+            false => self.rules.insert(period, rule),
+        };
     }
 
     /// The rule for one kind of bucket.
@@ -191,7 +194,7 @@ impl Retention {
 
     /// Whether no rule asks for anything.
     pub fn is_empty(&self) -> bool {
-        self.rules.values().all(|rule| *rule == Rule::default())
+        self.rules.is_empty()
     }
 
     /// Judges snapshots that [`Filters::apply`](crate::engine::select::Filters::apply) left, newest
@@ -260,7 +263,7 @@ mod tests {
             times.iter().map(|time| Facts { timestamp: at(time), ..Facts::default() }).collect();
         let mut retention = Retention::default();
         for (period, keep, cap) in rules {
-            *retention.rule(*period) = Rule { keep: *keep, cap: *cap };
+            retention.set(*period, Rule { keep: *keep, cap: *cap });
         }
         let verdicts = retention.judge(&facts.iter().collect::<Vec<_>>(), at("2025-11-30 12:00"));
         verdicts
@@ -357,7 +360,7 @@ mod tests {
     fn months_are_counted_from_the_first_day() {
         let facts = Facts { id: Mac::ZERO, timestamp: at("2025-02-10"), ..Facts::default() };
         let mut retention = Retention::default();
-        retention.rule(Period::Month).keep = 2;
+        retention.set(Period::Month, Rule { keep: 2, cap: 0 });
         assert!(retention.judge(&[&facts], at("2025-03-31"))[0].keep);
         assert!(!retention.judge(&[&facts], at("2025-04-01"))[0].keep);
     }
@@ -366,7 +369,7 @@ mod tests {
     fn a_weekday_to_come_counts_from_the_week_before() {
         let facts = Facts { timestamp: at("2025-11-28"), ..Facts::default() };
         let mut retention = Retention::default();
-        retention.rule(Period::On(Weekday::Friday)).keep = 1;
+        retention.set(Period::On(Weekday::Friday), Rule { keep: 1, cap: 0 });
         assert!(retention.judge(&[&facts], at("2025-12-03"))[0].keep, "Wednesday: last Friday counts");
         assert!(!retention.judge(&[&facts], at("2025-12-05"))[0].keep, "Friday: today counts");
     }

@@ -87,9 +87,10 @@ fn named(session: &Session, name: &str) -> Result<Policy, Failure> {
 fn override_periods(mut periods: Retention, given: &Retention) -> Retention {
     for period in Period::ALL {
         let Rule { keep, cap } = given.of(period);
-        let rule = periods.rule(period);
-        rule.keep = if keep > 0 { keep } else { rule.keep };
-        rule.cap = if cap > 0 { cap } else { rule.cap };
+        let own = periods.of(period);
+        let keep = if keep > 0 { keep } else { own.keep };
+        let cap = if cap > 0 { cap } else { own.cap };
+        periods.set(period, Rule { keep, cap });
     }
     periods
 }
