@@ -21,3 +21,4 @@ mod minio_main_job;
 mod s3_client;
 mod seeds;
 mod sigv4;
+mod store_contract;
