@@ -19,6 +19,7 @@ mod kit;
 mod layers;
 mod minio_main_job;
 mod s3_client;
+mod s3_connectors;
 mod seeds;
 mod sigv4;
 mod store_contract;

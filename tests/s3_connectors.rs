@@ -1,0 +1,272 @@
+//! A bucket as the source of a backup and as the destination of a restore, through the command
+//! line: every key and byte of it, and what is said when it cannot be had.
+
+use crate::kit::command::{Home, Ran};
+use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
+use crate::kit::{skip, trees};
+use std::collections::BTreeMap;
+use std::fs;
+
+type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Keys that S3 allows and file trees do not, or not side by side.
+fn odd_keys() -> Keys {
+    let long = [b'k'; 1024];
+    let keys: [&[u8]; 24] = [
+        b"plain.txt",
+        b"a",
+        b"a/b",
+        b"a-b",
+        b"a//b",
+        b"a/",
+        b"/leading",
+        b"/",
+        b".",
+        b"..",
+        b"./x",
+        b"../x",
+        b"a/../b",
+        b"dir/./x",
+        b"ends/with/slash/",
+        b"space and+plus&amp;<xml>",
+        b"percent%2Fencoded",
+        b"quote\"'`",
+        b"line\nbreak\ttab\x01control",
+        "\u{fc}ml\u{e4}ut/\u{1f980}".as_bytes(),
+        b"star*?[]~#",
+        b"back\\slash",
+        b"deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/x",
+        &long,
+    ];
+    let mut all: Keys =
+        keys.iter().enumerate().map(|(n, key)| (key.to_vec(), trees::noise(n as u64, 100 * n))).collect();
+    all.insert(b"large/object".to_vec(), trees::noise(99, 21 << 20));
+    all
+}
+
+fn stored(server: &S3Server, bucket: &str) -> Keys {
+    server.objects(|objects| {
+        let keys = objects.buckets.get(bucket).into_iter().flatten();
+        keys.map(|(key, object)| (key.clone(), object.body.clone())).collect()
+    })
+}
+
+fn put(server: &S3Server, bucket: &str, keys: &Keys) {
+    server.objects(|objects| keys.iter().for_each(|(key, body)| objects.put(bucket, key, body)));
+}
+
+/// A home with a plaintext store in a directory, and entries `@src` and `@dst` on the server.
+fn home(name: &str, host: &str, keys: [&str; 2], places: [&str; 2]) -> Home {
+    let home = Home::new(name);
+    home.plakar(&["at", "st", "create", "-plaintext"]).succeeds();
+    let options = [format!("access_key={}", keys[0]), format!("secret_access_key={}", keys[1])];
+    for (role, entry, place) in [("source", "src", places[0]), ("destination", "dst", places[1])] {
+        let location = format!("s3://{host}/{place}");
+        home.plakar(&[role, "add", entry, &location, &options[0], &options[1], "use_tls=false"]).succeeds();
+    }
+    home
+}
+
+fn kit_home(name: &str, server: &S3Server, source: &str) -> Home {
+    home(name, server.address(), [ACCESS_KEY, SECRET_KEY], [source, "restored"])
+}
+
+fn at(home: &Home, words: &[&str]) -> Ran {
+    home.plakar(&[&["at", "st"], words].concat())
+}
+
+fn assert_same(found: &Keys, wanted: &Keys) {
+    let shown =
+        |keys: &Keys| keys.keys().map(|key| String::from_utf8_lossy(key).into_owned()).collect::<Vec<_>>();
+    assert_eq!(shown(found), shown(wanted));
+    let differing: Vec<_> = wanted.keys().filter(|key| found[*key] != wanted[*key]).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
+#[test]
+fn every_key_and_byte_of_a_bucket_comes_back_in_another() {
+    let server = S3Server::start();
+    server.set_page(7);
+    let keys = odd_keys();
+    put(&server, "photos", &keys);
+    let home = kit_home("bucket-round", &server, "photos");
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    at(&home, &["check", "-quiet"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds().complains("");
+    assert_same(&stored(&server, "restored"), &keys);
+    assert!(server.objects(|objects| objects.uploads.is_empty()), "an upload stayed");
+}
+
+#[test]
+fn a_prefix_is_a_directory_however_it_is_written() {
+    let all: Keys = ["pre", "pre/a", "pre/b/c", "prefix2/x", "pre-x", "other"]
+        .map(|key| (key.as_bytes().to_vec(), key.as_bytes().to_vec()))
+        .into();
+    for source in ["photos/pre", "photos/pre/"] {
+        let server = S3Server::start();
+        put(&server, "photos", &all);
+        let home = kit_home("bucket-prefix", &server, source);
+        at(&home, &["backup", "-quiet", "@src"]).succeeds();
+        at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+        let found: Vec<Vec<u8>> = stored(&server, "restored").into_keys().collect();
+        assert_eq!(found, [b"pre/a".to_vec(), b"pre/b/c".to_vec()], "{source}");
+    }
+}
+
+#[test]
+fn a_restore_goes_below_the_prefix_of_its_destination() {
+    let server = S3Server::start();
+    let home =
+        home("bucket-below", server.address(), [ACCESS_KEY, SECRET_KEY], ["photos", "restored/some/place/"]);
+    fs::create_dir_all(home.dir().join("tree/sub")).unwrap();
+    fs::write(home.dir().join("tree/sub/file"), b"content").unwrap();
+    at(&home, &["backup", "-quiet", "tree"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    let keys: Vec<Vec<u8>> = stored(&server, "restored").into_keys().collect();
+    assert_eq!(keys, [b"some/place/tree/sub/file".to_vec()]);
+}
+
+#[test]
+fn a_bucket_that_cannot_be_listed_whole_makes_no_snapshot() {
+    let keys: Keys = (0..30).map(|n| (format!("key{n:02}").into_bytes(), vec![b'x'; n])).collect();
+    let denied = || Trouble::Status(403, "AccessDenied", Vec::new());
+    let rule =
+        |after, trouble| Rule { method: "GET", contains: "list-type", after, times: usize::MAX, trouble };
+    for (case, rule, complaint) in [
+        ("missing", None, "NoSuchBucket"),
+        ("denied at once", Some(rule(0, denied())), "AccessDenied"),
+        ("denied on page two", Some(rule(1, denied())), "AccessDenied"),
+        ("nonsense on page two", Some(rule(1, Trouble::OkWithError("InternalError"))), "InternalError"),
+    ] {
+        let server = S3Server::start();
+        server.set_page(10);
+        if let Some(rule) = rule {
+            put(&server, "photos", &keys);
+            server.rule(rule);
+        }
+        let home = kit_home("bucket-unlisted", &server, "photos");
+        let ran = at(&home, &["backup", "-quiet", "@src"]).exits(1).never_says(SECRET_KEY);
+        assert!(ran.stderr.contains(complaint), "{case}: {ran}");
+        at(&home, &["ls"]).succeeds().prints_nothing();
+        assert_eq!(fs::read_dir(home.dir().join("st/locks")).unwrap().count(), 0, "{case}: a lock stayed");
+    }
+}
+
+#[test]
+fn an_object_that_cannot_be_read_is_told_and_the_rest_is_kept() {
+    let server = S3Server::start();
+    let keys: Keys =
+        ["a", "b/forbidden", "c"].map(|key| (key.as_bytes().to_vec(), b"content".to_vec())).into();
+    put(&server, "photos", &keys);
+    let trouble = Trouble::Status(403, "AccessDenied", Vec::new());
+    server.rule(Rule { method: "GET", contains: "forbidden", after: 0, times: usize::MAX, trouble });
+    let home = kit_home("bucket-denied", &server, "photos");
+    let ran = at(&home, &["backup", "-quiet", "@src"]).exits(3);
+    assert!(ran.stderr.contains("KO ✘ /b/forbidden: ") && ran.stderr.contains("AccessDenied"), "{ran}");
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    let keys: Vec<Vec<u8>> = stored(&server, "restored").into_keys().collect();
+    assert_eq!(keys, [b"a".to_vec(), b"c".to_vec()]);
+}
+
+#[test]
+fn a_second_backup_downloads_nothing_that_has_not_changed() {
+    let server = S3Server::start();
+    let keys: Keys = (0..40).map(|n| (format!("d/key{n:02}").into_bytes(), trees::noise(n, 5000))).collect();
+    put(&server, "photos", &keys);
+    let home = kit_home("bucket-again", &server, "photos");
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    let gets = |requests: &[String]| requests.iter().filter(|line| line.starts_with("GET /photos/d")).count();
+    assert_eq!(gets(&server.requests()), 40);
+    server.objects(|objects| objects.put("photos", b"d/new", b"new"));
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    assert_eq!(gets(&server.requests()), 1);
+}
+
+#[test]
+fn what_a_bucket_cannot_hold_is_told_and_everything_else_arrives() {
+    let server = S3Server::start();
+    let home = kit_home("bucket-links", &server, "photos");
+    fs::create_dir_all(home.dir().join("tree/empty")).unwrap();
+    fs::write(home.dir().join("tree/file"), b"content").unwrap();
+    std::os::unix::fs::symlink("file", home.dir().join("tree/link")).unwrap();
+    at(&home, &["backup", "-quiet", "tree"]).succeeds();
+    let ran = at(&home, &["restore", "-to", "@dst"]).succeeds();
+    assert!(ran.stderr.starts_with("warn: 1 entry that @dst has no place for left out: "), "{ran}");
+    let keys: Vec<Vec<u8>> = stored(&server, "restored").into_keys().collect();
+    assert_eq!(keys, [b"tree/file".to_vec()]);
+}
+
+#[test]
+fn a_large_object_replaced_while_it_is_read_is_never_mixed() {
+    let server = S3Server::start();
+    put(&server, "photos", &Keys::from([(b"large".to_vec(), vec![b'1'; 20 << 20])]));
+    // The line breaks in the middle, and by then there is another object under the name.
+    server.rule(Rule {
+        method: "GET",
+        contains: "/large",
+        after: 0,
+        times: 1,
+        trouble: Trouble::CutBody(1 << 20),
+    });
+    let home = kit_home("bucket-replaced", &server, "photos");
+    let started = home.start(&["at", "st", "backup", "-quiet", "@src"]);
+    server.wait_for("GET", "/large");
+    put(&server, "photos", &Keys::from([(b"large".to_vec(), vec![b'2'; 20 << 20])]));
+    let ran = started.ends();
+    if ran.code == Some(0) {
+        at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+        let whole = stored(&server, "restored").remove(&b"large"[..]).unwrap();
+        assert!(whole.iter().all(|byte| *byte == whole[0]) && whole.len() == 20 << 20, "a mixture of both");
+    } else {
+        assert!(ran.code == Some(3) && ran.stderr.contains("KO ✘ /large: "), "{ran}");
+    }
+}
+
+#[test]
+fn minio_a_bucket_goes_into_another_and_comes_back() {
+    let Some(endpoint) = skip::minio() else { return };
+    let host = endpoint.trim_start_matches("http://");
+    let number = std::process::id();
+    let (first, second) = (format!("round-a-{number}"), format!("round-b-{number}"));
+    let home = home("minio-round", host, ["minioadmin"; 2], [&first, &second]);
+    home.plakar(&[
+        "destination",
+        "add",
+        "first",
+        &format!("s3://{host}/{first}"),
+        "access_key=minioadmin",
+        "secret_access_key=minioadmin",
+        "use_tls=false",
+    ])
+    .succeeds();
+    home.plakar(&[
+        "source",
+        "add",
+        "second",
+        &format!("s3://{host}/{second}"),
+        "access_key=minioadmin",
+        "secret_access_key=minioadmin",
+        "use_tls=false",
+    ])
+    .succeeds();
+    let tree = home.dir().join("tree");
+    for name in
+        ["a.txt", "\u{fc}ml\u{e4}ut \u{1f980}", "sp ace+plus&<xml>", "per%2Fcent", "quote\"'`", "star*?[]~#"]
+    {
+        fs::create_dir_all(tree.join("sub/dir")).unwrap();
+        fs::write(tree.join("sub/dir").join(name), name).unwrap();
+    }
+    fs::write(tree.join("large"), trees::noise(3, 30 << 20)).unwrap();
+    fs::write(tree.join("empty"), b"").unwrap();
+    at(&home, &["backup", "-quiet", "tree"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "@first"]).succeeds();
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    at(&home, &["backup", "-quiet", "@second"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "out"]).succeeds();
+    for name in ["sub/dir/a.txt", "sub/dir/per%2Fcent", "sub/dir/star*?[]~#", "large", "empty"] {
+        let (was, is) = (fs::read(tree.join(name)), fs::read(home.dir().join("out/tree").join(name)));
+        assert!(was.unwrap() == is.unwrap(), "{name}");
+    }
+    assert_eq!(trees::count(&home.dir().join("out/tree")), trees::count(&tree));
+}
