@@ -136,7 +136,7 @@ fn a_bucket_that_cannot_be_listed_whole_makes_no_snapshot() {
         ("missing", None, "NoSuchBucket"),
         ("denied at once", Some(rule(0, denied())), "AccessDenied"),
         ("denied on page two", Some(rule(1, denied())), "AccessDenied"),
-        ("nonsense on page two", Some(rule(1, Trouble::OkWithError("InternalError"))), "InternalError"),
+        ("refused with status 200", Some(rule(1, Trouble::OkWithError("AccessDenied"))), "AccessDenied"),
     ] {
         let server = S3Server::start();
         server.set_page(10);

@@ -6,7 +6,7 @@ use crate::s3::client::{Core, Payload, Refusal};
 use crate::s3::download::Reader;
 use crate::s3::http::Incoming;
 use crate::s3::proto::address::Key;
-use crate::s3::proto::fault::{Failure, Kind};
+use crate::s3::proto::fault::{self, Failure, Kind};
 use crate::s3::proto::list::{self, Progress};
 use crate::s3::proto::multipart::{self, Pending};
 use crate::s3::proto::object;
@@ -294,9 +294,14 @@ impl Bucket {
         request: &Request,
         parse: fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Box<Refusal>> {
+        let tls = self.core.config.endpoint.tls();
         self.core.run(request, &Payload::none(), &mut |mut answer: Incoming| {
             let body = answer.read_all(S3_XML_BYTES_MAX)?;
-            parse(&body).map_err(|why| Failure { kind: Kind::Damaged, ..Failure::strange(&answer.head, why) })
+            parse(&body).map_err(|why| match fault::parse_error(&body).code.is_empty() {
+                // A gateway that had sent its status before it knew.
+                false => Failure::from_body(&answer.head, &body, tls),
+                true => Failure { kind: Kind::Damaged, ..Failure::strange(&answer.head, why) },
+            })
         })
     }
 

@@ -89,7 +89,7 @@ pub fn parse_page(body: &[u8]) -> Result<Page, String> {
         return Err(fault);
     }
     if root != "ListBucketResult" {
-        return Err(format!("a {} instead of a listing", shorten(&root)));
+        return Err(format!("{} instead of a listing", shorten(&root)));
     }
     let next = match (truncated, next) {
         (None, _) => return Err("the page does not say whether it is the last".to_owned()),
