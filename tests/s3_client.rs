@@ -1,12 +1,15 @@
 //! What goes wrong between a client and an S3 server, each as it was seen in the field, on real
 //! sockets: what is survived comes back whole, what is not is told by its name.
 
+use crate::kit::connect_proxy::ConnectProxy;
 use crate::kit::hand_clock::{client, client_with};
 use crate::kit::s3_server::{Rule, S3Server, Trouble};
 use crate::kit::trees::noise;
 use plakar::base::secret::Secret;
 use plakar::ports::fault::FaultKind;
 use plakar::s3::bucket::{Bucket, PutOptions};
+use plakar::s3::proto::address::Endpoint;
+use plakar::s3::proto::proxy::Proxies;
 use std::io::Read;
 use std::time::Duration;
 
@@ -126,6 +129,127 @@ fn refusals_are_told_at_once_by_kind_with_code_status_and_request() {
         }
         assert_eq!(server.requests().len(), 1, "{code} is not tried again");
     }
+}
+
+#[test]
+fn a_refusal_sent_while_a_large_body_is_on_its_way_is_heard() {
+    let body = noise(5, 24 << 20);
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    let refused = Trouble::RefusedUnread(403, "AccessDenied");
+    server.rule(Rule { times: usize::MAX, ..hit("PUT", "forbidden", refused) });
+    let fault = bucket.put_object(b"forbidden", &body, &PutOptions::default()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
+    assert!(fault.message.contains("AccessDenied"), "{fault}");
+    server.rule(Rule { times: 2, ..hit("PUT", "busy", Trouble::RefusedUnread(503, "SlowDown")) });
+    put(&bucket, b"busy", &body);
+    assert!(server.objects(|objects| objects.buckets["bucket"][&b"busy"[..]].body == body));
+}
+
+#[test]
+fn a_server_that_never_consents_to_a_body_gets_it_all_the_same() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    let body = noise(6, 1 << 20);
+    // On the first connection, which is not taken for a stale one: the next attempt asks first.
+    server.rule(hit("PUT", "object", Trouble::ResetBefore));
+    server.rule(hit("PUT", "object", Trouble::NoConsent));
+    put(&bucket, b"object", &body);
+    assert_eq!(server.requests(), ["PUT /bucket/object (asks first)"]);
+    assert!(server.objects(|objects| objects.buckets["bucket"][&b"object"[..]].body == body));
+}
+
+#[test]
+fn redirects_are_not_followed_with_a_signature_or_a_body() {
+    let (elsewhere, server) = (S3Server::start(), S3Server::start());
+    let bucket = bucket(&server);
+    for (method, status) in [("PUT", 307), ("PUT", 301), ("GET", 302), ("GET", 308)] {
+        let there = vec![("location", format!("http://{}/bucket/object", elsewhere.address()))];
+        server.rule(hit(method, "object", Trouble::Status(status, "TemporaryRedirect", there)));
+        let fault = match method {
+            "PUT" => bucket.put_object(b"object", b"body", &PutOptions::default()).unwrap_err(),
+            _ => bucket.get_object(b"object", 10).unwrap_err(),
+        };
+        assert!(fault.to_string().contains("redirects are not followed"), "{method} {status}: {fault}");
+    }
+    assert_eq!(elsewhere.connections(), 0);
+    assert_eq!(server.requests().len(), 4, "none is tried again");
+}
+
+#[test]
+fn headers_no_text_is_made_of_and_too_many_of_them_are_survived_or_told() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    server.rule(hit(
+        "HEAD",
+        "latin1",
+        Trouble::Raw(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\netag: \"e\"\r\nx-amz-meta-name: caf\xe9\r\nconnection: close\r\n\r\n",
+        ),
+    ));
+    let info = bucket.head_object(b"latin1").unwrap();
+    assert_eq!((info.size, info.metadata), (5, vec![("name".to_owned(), b"caf\xe9".to_vec())]));
+    let many: String = (0..200).map(|n| format!("x-amz-meta-{n}: x\r\n")).collect();
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n{many}connection: close\r\n\r\n");
+    server.rule(hit("HEAD", "many", Trouble::Raw(Box::leak(answer.into_boxed_str()).as_bytes())));
+    server.requests();
+    let fault = bucket.head_object(b"many").unwrap_err();
+    assert!(fault.to_string().contains("too many metadata"), "{fault}");
+    assert_eq!(server.requests().len(), 1, "not tried again");
+}
+
+#[test]
+fn bytes_stored_with_a_content_encoding_come_back_as_they_are() {
+    let server = S3Server::start();
+    let bucket = bucket(&server);
+    server.rule(hit(
+        "GET",
+        "packed",
+        Trouble::Raw(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\x1f\x8bnot!",
+        ),
+    ));
+    assert_eq!(bucket.get_object(b"packed", 10).unwrap(), b"\x1f\x8bnot!");
+}
+
+#[test]
+fn a_slow_body_is_waited_for_and_a_stalled_one_is_not() {
+    let server = S3Server::start();
+    let (client, heard) = client_with(&server, |config| config.stall = Duration::from_millis(300));
+    server.objects(|objects| objects.put("bucket", b"object", &noise(7, 40_000)));
+    let bucket = client.bucket("bucket").unwrap();
+    // 40 pieces, each well within the limit, and all together far beyond it.
+    server.rule(hit("GET", "object", Trouble::Slow(40, Duration::from_millis(30))));
+    assert_eq!(bucket.get_object(b"object", 1 << 20).unwrap(), noise(7, 40_000));
+    assert!(heard.notices.lock().unwrap().is_empty());
+    server.rule(hit("GET", "object", Trouble::LongerThanItIs));
+    server.rule(hit("GET", "object", Trouble::Slow(2, Duration::from_secs(2))));
+    assert_eq!(bucket.get_range(b"object", 0, 40_000, None).unwrap(), noise(7, 40_000));
+    assert!(!heard.notices.lock().unwrap().is_empty(), "the stall was said aloud");
+}
+
+#[test]
+fn the_environments_proxy_is_used_unless_the_host_is_excepted() {
+    let server = S3Server::start();
+    let proxy = ConnectProxy::start(server.address());
+    let with = |direct: &str| {
+        let direct = direct.to_owned();
+        let at = proxy.address.clone();
+        let get = move |name: &str| match name {
+            "HTTP_PROXY" => Some(at.clone()),
+            "NO_PROXY" => Some(direct.clone()),
+            _ => None,
+        };
+        let (client, _) = client_with(&server, |config| {
+            config.endpoint = Endpoint::parse("minio.invalid:9000", false).unwrap();
+            config.proxies = Proxies::from_environment(&get);
+        });
+        client.bucket("bucket").unwrap()
+    };
+    with("").create_bucket().unwrap();
+    assert_eq!(proxy.asked(), ["CONNECT minio.invalid:9000 HTTP/1.1"]);
+    let fault = with("10.0.0.0/8, invalid").create_bucket().unwrap_err();
+    assert_eq!((fault.kind, proxy.asked().len()), (FaultKind::Broken, 0), "{fault}");
 }
 
 #[test]
@@ -296,10 +420,10 @@ fn keys_that_do_not_sign_and_servers_that_are_not_there_are_named() {
     let fault = refused(|config| "nobody".clone_into(&mut config.access_key));
     assert!(fault.message.contains("InvalidAccessKeyId"), "{fault}");
     let fault = refused(|config| {
-        config.endpoint = plakar::s3::proto::address::Endpoint::parse("127.0.0.1:1", false).unwrap();
+        config.endpoint = Endpoint::parse("127.0.0.1:1", false).unwrap();
     });
     assert!(fault.kind == FaultKind::Broken && fault.message.contains("127.0.0.1:1"), "{fault}");
-    let plain = plakar::s3::proto::address::Endpoint::parse(server.address(), true).unwrap();
+    let plain = Endpoint::parse(server.address(), true).unwrap();
     let (client, _) = client_with(&server, |config| config.endpoint = plain);
     let fault = client.bucket("bucket").unwrap().get_object(b"k", 10).unwrap_err();
     assert!(fault.to_string().contains("use_tls=false"), "{fault}");

@@ -113,6 +113,7 @@ fn context(session: &Session) -> Result<Context, Failure> {
         notice: Arc::new(move |line: &str| out.error_line(format!("warn: {line}"))),
         cwd: cwd.as_os_str().as_bytes().to_vec(),
         concurrency: 32,
+        environment: Arc::new(|name: &str| std::env::var(name).ok()),
         hostname: host::hostname(),
         names: Arc::new(Accounts::load()),
     })

@@ -27,6 +27,8 @@ pub struct Context {
     pub concurrency: usize,
     /// This host's name: the origin of a directory.
     pub hostname: String,
+    /// Environment variables, for what a connector's field keeps there by custom.
+    pub environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
     /// Account names for owners.
     pub names: Arc<dyn Names>,
 }

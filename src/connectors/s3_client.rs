@@ -7,6 +7,7 @@ use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
 use crate::s3::client::{Client, Config};
 use crate::s3::proto::address::{Addressing, Endpoint};
+use crate::s3::proto::proxy::Proxies;
 use std::sync::Arc;
 
 /// Connects to nothing yet.
@@ -24,6 +25,7 @@ pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> 
             Some(true) => Addressing::VirtualHost,
             Some(false) => Addressing::Path,
         },
+        proxies: Proxies::from_environment(&*context.environment),
         tls_insecure: options.tls_insecure_no_verify,
         connections: context.concurrency,
         ..Config::new(endpoint, options.access_key.clone(), options.secret_access_key.clone())

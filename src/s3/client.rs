@@ -6,10 +6,11 @@ use crate::ports::clock::Clock;
 use crate::ports::dice::Dice;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
-use crate::s3::http::{Incoming, Outgoing, Settings, Wire, uri};
+use crate::s3::http::{Incoming, Outgoing, Settings, Wire, proxy, uri};
 use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
 use crate::s3::proto::date::amz_date;
 use crate::s3::proto::fault::{Failure, Kind, is_region};
+use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
 use crate::s3::proto::retry::{History, Next, Outlook, decide};
 use crate::s3::proto::sign::{Signer, UNSIGNED_PAYLOAD, day_key, payload_hash, sign};
@@ -47,6 +48,8 @@ pub struct Config {
     pub session_token: Option<Secret>,
     /// Where the bucket's name stands.
     pub addressing: Addressing,
+    /// Proxies to reach it through.
+    pub proxies: Proxies,
     /// Accept every certificate.
     pub tls_insecure: bool,
     /// Requests in flight at once: the number of threads that will use the client.
@@ -58,7 +61,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// With defaults for the rest: path or host by the endpoint, 16 connections, 5 minutes for one
+    /// With defaults for the rest: path or host by the endpoint, no proxy, 16 connections, 5 minutes for one
     /// request, 30 seconds of silence.
     pub fn new(endpoint: Endpoint, access_key: impl Into<String>, secret_key: Secret) -> Config {
         Config {
@@ -68,6 +71,7 @@ impl Config {
             secret_key,
             session_token: None,
             addressing: Addressing::Auto,
+            proxies: Proxies::default(),
             tls_insecure: false,
             connections: 16,
             retry_budget: Duration::from_secs(300),
@@ -112,7 +116,7 @@ impl Client {
             insecure: config.tls_insecure,
             connections: config.connections.max(1),
             stall: config.stall,
-            direct: config.endpoint.is_loopback(),
+            proxy: config.proxies.choose(&config.endpoint).map(proxy).transpose()?,
         }));
         let region = config.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
         let watch = Watch::start(cancel.clone(), Arc::clone(&wire));

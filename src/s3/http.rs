@@ -1,5 +1,6 @@
 //! The wire: one signed request out, one answer in. Connections are kept and used again.
 
+use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::proto::address::Endpoint;
 use crate::s3::proto::fault::{Failure, Kind, REMEDY_TLS_OFF};
 use crate::s3::proto::reply::Head;
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector};
-use ureq::{Agent, BodyReader, Error};
+use ureq::{Agent, BodyReader, Error, Proxy};
 
 /// Longest time for a connection to be made, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -34,8 +35,21 @@ pub struct Settings {
     pub connections: usize,
     /// Longest time without a byte moving, either way.
     pub stall: Duration,
-    /// Proxies are never asked to reach this machine itself.
-    pub direct: bool,
+    /// The way there, when it is not the straight one.
+    pub proxy: Option<Proxy>,
+}
+
+/// A proxy by its URL.
+///
+/// # Errors
+/// `Unsupported` for what is no URL of an HTTP proxy; the URL, which may hold a password, is not
+/// repeated.
+pub fn proxy(url: &str) -> Result<Proxy, Fault> {
+    let known = url.starts_with("http://") || url.starts_with("https://");
+    known.then(|| Proxy::new(url).ok()).flatten().ok_or_else(|| {
+        Fault::new(FaultKind::Unsupported, "the environment's proxy is no HTTP proxy's URL")
+            .with_remedy("correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY")
+    })
 }
 
 /// Two agents: the second is for what must still be said when the first was shut down.
@@ -139,7 +153,7 @@ impl Wire {
 
 fn agent(settings: &Settings) -> Agent {
     let tls = ureq::tls::TlsConfig::builder().disable_verification(settings.insecure).build();
-    let mut config = Agent::config_builder()
+    let config = Agent::config_builder()
         .http_status_as_error(false)
         // A redirect would take the signature, and a session token, to another host.
         .max_redirects(0)
@@ -153,10 +167,8 @@ fn agent(settings: &Settings) -> Agent {
         .timeout_per_write(Some(settings.stall))
         .user_agent(concat!("plakar/", env!("CARGO_PKG_VERSION")))
         .accept_encoding("identity")
-        .tls_config(tls);
-    if settings.direct {
-        config = config.proxy(None);
-    }
+        .tls_config(tls)
+        .proxy(settings.proxy.clone());
     let chain = ().chain(Witness).chain(DefaultConnector::default());
     Agent::with_parts(config.build(), chain, DefaultResolver::default())
 }
@@ -269,6 +281,10 @@ fn failure(error: Error, tls: bool) -> Failure {
         Error::ConnectProxyFailed(why) => {
             Failure::new(Kind::Unreachable, format!("the proxy refused: {why}"))
                 .with_remedy("name the host in NO_PROXY if it is reached directly")
+        }
+        Error::Protocol(error) if error.to_string().contains("too many headers") => {
+            Failure::new(Kind::Unsupported, "the answer has more headers than the 128 that are read")
+                .with_remedy("the object has too many metadata entries")
         }
         Error::Protocol(error) if !tls => Failure::new(Kind::Unreachable, format!("no HTTP answer: {error}"))
             .with_remedy("if the endpoint speaks TLS, set use_tls=true"),

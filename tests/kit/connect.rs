@@ -23,6 +23,7 @@ pub fn context() -> (Context, Remarks) {
         notice: Arc::new(move |line: &str| heard.lock().unwrap().push(line.to_owned())),
         cwd: b"/".to_vec(),
         concurrency: 4,
+        environment: Arc::new(|_: &str| None),
         hostname: "testhost".to_owned(),
         names: Arc::new(Accounts::parse(b"root:x:0:0::/:\n", b"root:x:0:\n")),
     };

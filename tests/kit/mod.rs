@@ -4,6 +4,7 @@
 pub mod bucket_destination;
 pub mod command;
 pub mod connect;
+pub mod connect_proxy;
 pub mod damage;
 pub mod hand_clock;
 pub mod json;

@@ -67,6 +67,11 @@ impl Endpoint {
         &self.host
     }
 
+    /// The port, also when it is the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether the host is this machine, by its address or as `localhost`.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

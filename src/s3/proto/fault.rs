@@ -241,7 +241,7 @@ fn remedy(failure: &Failure, tls: bool) -> Option<&'static str> {
         "XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded" => {
             "free space on the server"
         }
-        "" if matches!(failure.status, Some(301 | 302 | 307 | 308)) => {
+        _ if matches!(failure.status, Some(301 | 302 | 307 | 308)) => {
             "redirects are not followed: correct the endpoint or set the region"
         }
         _ => return None,

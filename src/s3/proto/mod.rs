@@ -13,6 +13,7 @@ pub mod list;
 pub mod multipart;
 pub mod object;
 pub mod parts;
+pub mod proxy;
 pub mod reply;
 pub mod request;
 pub mod retry;

@@ -2,6 +2,7 @@
 
 use super::{Headers, Trouble};
 use std::io::{self, BufRead, Read, Write};
+use std::time::Duration;
 
 /// A request. `target` is path and query as they came.
 pub struct Request {
@@ -103,6 +104,7 @@ pub fn read_body(
     input: &mut impl BufRead,
     mut request: Request,
     output: &mut impl Write,
+    consent: bool,
 ) -> io::Result<Request> {
     assert!(
         !request.headers.contains_key("transfer-encoding"),
@@ -110,7 +112,7 @@ pub fn read_body(
         request.target
     );
     let length: u64 = request.headers.get("content-length").map_or(0, |text| text.parse().unwrap());
-    if request.headers.contains_key("expect") {
+    if consent && request.headers.contains_key("expect") {
         output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
     let read = input.take(length).read_to_end(&mut request.body)?;
@@ -118,6 +120,13 @@ pub fn read_body(
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(request)
+}
+
+/// Writes an answer to a request whose body nobody will read.
+pub fn write_refusal(output: &mut impl Write, status: u16, code: &str) -> io::Result<()> {
+    let body = error_document(code);
+    let length = body.len();
+    write!(output, "HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
 /// Writes the answer with its trouble; false when the connection is to be closed.
@@ -128,9 +137,9 @@ pub fn write(
     trouble: Option<Trouble>,
     clock_offset: i64,
 ) -> io::Result<bool> {
-    let (mut keep, mut promised, mut with_length) = (true, None, true);
+    let (mut keep, mut promised, mut with_length, mut slow) = (true, None, true, None);
     match trouble {
-        None | Some(Trouble::ResetBefore) => {}
+        None | Some(Trouble::ResetBefore | Trouble::NoConsent | Trouble::RefusedUnread(..)) => {}
         Some(Trouble::ResetAfter) => return Ok(false),
         Some(Trouble::Raw(bytes)) => {
             output.write_all(bytes)?;
@@ -155,6 +164,7 @@ pub fn write(
             promised = Some(answer.body.len() + 10);
             keep = false;
         }
+        Some(Trouble::Slow(pieces, pause)) => slow = Some((pieces, pause)),
         Some(Trouble::FlippedBit) => {
             let middle = answer.body.len() / 2;
             answer.body[middle] ^= 1;
@@ -177,8 +187,13 @@ pub fn write(
         head += "connection: close\r\n";
     }
     output.write_all(format!("{head}\r\n").as_bytes())?;
-    if !bodiless {
-        output.write_all(&answer.body)?;
+    if bodiless {
+        return Ok(keep);
+    }
+    let (pieces, pause) = slow.unwrap_or((1, Duration::ZERO));
+    for piece in answer.body.chunks(answer.body.len().div_ceil(pieces).max(1)) {
+        output.write_all(piece)?;
+        std::thread::sleep(pause);
     }
     Ok(keep)
 }

@@ -41,6 +41,13 @@ pub enum Trouble {
     FlippedBit,
     /// These bytes instead of an answer.
     Raw(&'static [u8]),
+    /// The answer of this status and code is sent before the request's body is read, then the
+    /// connection is closed under it.
+    RefusedUnread(u16, &'static str),
+    /// The client waits in vain for the consent that it asked for with `Expect`.
+    NoConsent,
+    /// The answer's body in so many pieces, with a pause after each.
+    Slow(usize, Duration),
     /// The answer's body without a length: it ends with the connection, after so many bytes.
     CloseDelimited(usize),
 }
@@ -69,6 +76,13 @@ struct Shared {
     connections: AtomicUsize,
     clock_offset: Mutex<i64>,
     page: AtomicUsize,
+}
+
+impl Shared {
+    fn record(&self, line: String) {
+        self.seen.lock().unwrap().push(line);
+        self.bell.notify_all();
+    }
 }
 
 /// A running server. Its threads end with the process.
@@ -104,7 +118,8 @@ impl S3Server {
         self.shared.rules.lock().unwrap().push(rule);
     }
 
-    /// `GET /bucket/key?query` and so on, since the last call.
+    /// `GET /bucket/key?query` and so on, since the last call; `(asks first)` is added to those that
+    /// expect a consent to their body.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
     }
@@ -164,10 +179,16 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         if matches!(trouble, Some(Trouble::ResetBefore)) {
             break;
         }
-        let Ok(request) = http::read_body(&mut input, head, &mut &*stream) else { break };
-        let line = format!("{} {}", request.method, request.target);
-        shared.seen.lock().unwrap().push(line);
-        shared.bell.notify_all();
+        let asks = if head.headers.contains_key("expect") { " (asks first)" } else { "" };
+        let line = format!("{} {}{asks}", head.method, head.target);
+        if let Some(Trouble::RefusedUnread(status, code)) = trouble {
+            shared.record(line);
+            let _ = http::write_refusal(&mut &*stream, status, code);
+            break;
+        }
+        let consent = !matches!(trouble, Some(Trouble::NoConsent));
+        let Ok(request) = http::read_body(&mut input, head, &mut &*stream, consent) else { break };
+        shared.record(line);
         let offset = *shared.clock_offset.lock().unwrap();
         let answer = match auth::refuse(&request, ACCESS_KEY, SECRET_KEY, offset) {
             Some((status, code)) => http::Answer::error(status, code),
