@@ -20,6 +20,7 @@ mod layers;
 mod minio_main_job;
 mod s3_client;
 mod s3_connectors;
+mod s3_tls;
 mod seeds;
 mod sigv4;
 mod store_contract;

@@ -40,3 +40,12 @@ pub fn minio() -> Option<String> {
     }
     address
 }
+
+/// The MinIO program, for tests that start a server of their own.
+pub fn minio_program() -> Option<PathBuf> {
+    let path = std::env::var_os("PLAKAR_TEST_MINIO_BIN").map(PathBuf::from);
+    if path.is_none() {
+        missing("no MinIO program (tests/run gets one)");
+    }
+    path
+}
