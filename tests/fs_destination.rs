@@ -32,7 +32,7 @@ fn file_of(size: usize, mode: u32) -> Attributes {
         gid: gid.into(),
         ..FileInfo::default()
     };
-    Attributes { info, xattrs: Vec::new() }
+    Attributes { info, ..Attributes::default() }
 }
 
 fn write(destination: &FsDestination, path: &[u8], content: &[u8]) {
@@ -53,8 +53,11 @@ fn copy(source: &FsSource, destination: &dyn Destination) {
         }
         let below = record.path[root.len()..].strip_prefix(b"/").unwrap_or_default().to_vec();
         let read = |name: &Vec<u8>| (name.clone(), source.xattr(&record, name).unwrap());
-        let attributes =
-            Attributes { info: record.info.clone(), xattrs: record.xattrs.iter().map(read).collect() };
+        let attributes = Attributes {
+            info: record.info.clone(),
+            xattrs: record.xattrs.iter().map(read).collect(),
+            ..Attributes::default()
+        };
         let mode = record.info.mode;
         if mode.is_dir() {
             destination.directory(&below).unwrap();
@@ -67,7 +70,7 @@ fn copy(source: &FsSource, destination: &dyn Destination) {
             destination.hard_link(&below, first).unwrap();
         } else {
             let mut content = Vec::new();
-            source.open(&record).unwrap().read_to_end(&mut content).unwrap();
+            source.open(&record).unwrap().content.read_to_end(&mut content).unwrap();
             let mut body = destination.file(&below, &attributes).unwrap();
             // Pieces of an odd size, last one first.
             for (n, piece) in content.chunks(300_007).enumerate().collect::<Vec<_>>().into_iter().rev() {

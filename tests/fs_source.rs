@@ -27,7 +27,7 @@ fn walk(source: &FsSource) -> (Vec<Record>, Vec<(Vec<u8>, String)>) {
     let (mut records, mut errors) = (Vec::new(), Vec::new());
     let mut visit = |found| {
         match found {
-            Found::Entry(record) => records.push(record),
+            Found::Entry(record) => records.push(*record),
             Found::Unreadable { path, reason } => errors.push((path, reason)),
         }
         Step::Descend
@@ -88,7 +88,7 @@ fn every_entry_is_told_once_with_its_facts_and_content() {
         }
         if info.mode.is_regular() {
             let mut content = Vec::new();
-            source.open(record).unwrap().read_to_end(&mut content).unwrap();
+            source.open(record).unwrap().content.read_to_end(&mut content).unwrap();
             assert!(content == fs::read(on_disk).unwrap(), "{on_disk:?}");
         }
         // A directory comes before what is in it, and its subtree in one piece.
@@ -138,7 +138,7 @@ fn a_tree_deeper_than_the_kernel_takes_paths_is_read() {
     let bottom = records.iter().find(|record| record.info.name == b"bottom").unwrap();
     assert!(bottom.path.len() > 30_000);
     let mut content = Vec::new();
-    source.open(bottom).unwrap().read_to_end(&mut content).unwrap();
+    source.open(bottom).unwrap().content.read_to_end(&mut content).unwrap();
     assert_eq!(content, b"reached");
     if tagged {
         assert_eq!(source.xattr(bottom, b"user.k").unwrap(), b"v");

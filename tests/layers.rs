@@ -13,9 +13,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ports", &["base"]),
     ("pool", &[]),
     ("world", &["base", "ports"]),
-    ("s3", &["base", "s3::proto", "ports", "pool"]),
+    ("s3", &["base", "algo", "s3::proto", "ports", "pool"]),
     ("engine", &["base", "algo", "format", "ports", "pool"]),
-    ("connectors", &["base", "s3::proto", "s3", "ports", "pool"]),
+    ("connectors", &["base", "algo", "s3::proto", "s3", "ports", "pool"]),
     ("cli", &["base", "ports", "world", "engine", "connectors"]),
 ];
 
@@ -27,10 +27,12 @@ const WORLD: &[&str] =
 const FOREIGN: &[(&str, &str)] = &[
     ("ureq", "src/s3"),
     ("rustls", "src/s3"),
+    ("base64", "src/s3"),
     ("quick_xml", "src/s3/proto/xml.rs"),
     ("blake3", "src/algo/hash.rs"),
     ("sha2", "src/algo/hash.rs"),
     ("hmac", "src/algo/hash.rs"),
+    ("md5", "src/algo/hash.rs"),
     ("aes_gcm_siv", "src/algo/seal.rs"),
     ("aes_kw", "src/algo/seal.rs"),
     ("argon2", "src/algo/derive.rs"),

@@ -191,7 +191,7 @@ fn what_a_bucket_cannot_hold_is_told_and_everything_else_arrives() {
     std::os::unix::fs::symlink("file", home.dir().join("tree/link")).unwrap();
     at(&home, &["backup", "-quiet", "tree"]).succeeds();
     let ran = at(&home, &["restore", "-to", "@dst"]).succeeds();
-    assert!(ran.stderr.starts_with("warn: 1 entry that @dst has no place for left out: "), "{ran}");
+    assert!(ran.stderr.starts_with("warn: 2 entries that @dst has no place for left out: "), "{ran}");
     let keys: Vec<Vec<u8>> = stored(&server, "restored").into_keys().collect();
     assert_eq!(keys, [b"tree/file".to_vec()]);
 }
@@ -220,6 +220,183 @@ fn a_large_object_replaced_while_it_is_read_is_never_mixed() {
     } else {
         assert!(ran.code == Some(3) && ran.stderr.contains("KO ✘ /large: "), "{ran}");
     }
+}
+
+/// What a client can give an object besides its content.
+fn dress(server: &S3Server, key: &[u8], headers: &[(&str, &str)], tags: &str) {
+    server.objects(|objects| {
+        let object = objects.buckets.get_mut("photos").unwrap().get_mut(key).unwrap();
+        object.headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        object.tags = tags.to_owned();
+    });
+}
+
+#[test]
+fn types_metadata_tags_and_classes_come_back_with_small_objects_and_large() {
+    let server = S3Server::start();
+    let keys = Keys::from([
+        (b"bare".to_vec(), b"1".to_vec()),
+        (b"small".to_vec(), b"22".to_vec()),
+        (b"large".to_vec(), trees::noise(5, 21 << 20)),
+    ]);
+    put(&server, "photos", &keys);
+    let headers = [
+        ("cache-control", "max-age=3600"),
+        ("content-disposition", "attachment; filename=\"a b.txt\""),
+        ("content-encoding", "gzip"),
+        ("content-language", "de"),
+        ("content-type", "text/plain; charset=utf-8"),
+        ("x-amz-meta-owner", "Z\u{fc}rich, two  words"),
+        ("x-amz-meta-z", "1"),
+        ("x-amz-storage-class", "STANDARD_IA"),
+    ];
+    dress(&server, b"small", &headers, "a=b&two%20words=c%26d%3De");
+    dress(&server, b"large", &headers, "only=one");
+    let home = kit_home("bucket-dress", &server, "photos");
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    // And from the snapshot after it, which reads nothing anew.
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    let requests = server.requests();
+    let gets = requests.iter().filter(|line| line.starts_with("GET /photos/small")).count();
+    assert_eq!(gets, 2, "the object and its tags, once: {requests:?}");
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds().complains("");
+    assert_same(&stored(&server, "restored"), &keys);
+    server.objects(|objects| {
+        for (key, was) in &objects.buckets["photos"] {
+            let is = &objects.buckets["restored"][key];
+            let shown = String::from_utf8_lossy(key);
+            assert_eq!(is.headers, was.headers, "{shown}");
+            assert_eq!(is.tags, was.tags, "{shown}");
+        }
+    });
+}
+
+#[test]
+fn tags_that_may_not_be_read_are_said_once_and_cost_nothing_else() {
+    let server = S3Server::start();
+    let keys: Keys = (0..9).map(|n| (format!("key{n}").into_bytes(), vec![b'x'; n])).collect();
+    put(&server, "photos", &keys);
+    keys.keys().for_each(|key| dress(&server, key, &[("content-type", "a/b")], "a=b"));
+    let trouble = Trouble::Status(403, "AccessDenied", Vec::new());
+    server.rule(Rule { method: "GET", contains: "?tagging", after: 0, times: usize::MAX, trouble });
+    let home = kit_home("bucket-untagged", &server, "photos");
+    let ran = at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    assert_eq!(ran.stderr.matches("tags are left out").count(), 1, "{ran}");
+    assert!(ran.stderr.contains("needs s3:GetObjectTagging on arn:aws:s3:::photos/*"), "{ran}");
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    assert_same(&stored(&server, "restored"), &keys);
+}
+
+#[test]
+fn a_server_without_storage_classes_gets_everything_all_the_same() {
+    let server = S3Server::start();
+    let keys = Keys::from([(b"a".to_vec(), vec![1; 10]), (b"b".to_vec(), trees::noise(1, 17 << 20))]);
+    put(&server, "photos", &keys);
+    keys.keys().for_each(|key| dress(&server, key, &[("x-amz-storage-class", "STANDARD_IA")], ""));
+    let home = kit_home("bucket-classless", &server, "photos");
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    server.objects(|objects| objects.has_no_classes = true);
+    let ran = at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    assert_eq!(ran.stderr.matches("storage classes are left to the server").count(), 1, "{ran}");
+    assert_same(&stored(&server, "restored"), &keys);
+}
+
+#[test]
+fn a_server_that_wants_an_md5_gets_it_from_the_first_refusal_on() {
+    let server = S3Server::start();
+    server.objects(|objects| {
+        objects.buckets.entry("restored".to_owned()).or_default();
+        objects.wants_md5 = true;
+    });
+    let home = kit_home("bucket-md5", &server, "photos");
+    fs::create_dir_all(home.dir().join("tree")).unwrap();
+    for name in ["a", "b", "c"] {
+        fs::write(home.dir().join("tree").join(name), name).unwrap();
+    }
+    fs::write(home.dir().join("tree/large"), trees::noise(4, 17 << 20)).unwrap();
+    at(&home, &["backup", "-quiet", "tree"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    assert_eq!(stored(&server, "restored").len(), 4);
+    let puts = server.requests().into_iter().filter(|line| line.starts_with("PUT /restored/tree/a")).count();
+    let others = stored(&server, "restored").len();
+    assert!(puts <= 2 && others == 4, "{puts}");
+}
+
+#[test]
+fn a_restore_asks_for_no_bucket_and_makes_only_one_that_is_missing() {
+    let server = S3Server::start();
+    let home = kit_home("bucket-probe", &server, "photos");
+    fs::create_dir_all(home.dir().join("tree")).unwrap();
+    fs::write(home.dir().join("tree/file"), b"content").unwrap();
+    at(&home, &["backup", "-quiet", "tree"]).succeeds();
+    let asked = |to: &str| {
+        at(&home, &["restore", "-quiet", "-to", to]).succeeds();
+        server.requests().into_iter().filter(|line| !line.contains("/tree/")).collect::<Vec<_>>()
+    };
+    assert_eq!(asked("@dst"), ["PUT /restored"]);
+    assert_eq!(asked("@dst"), [""; 0]);
+}
+
+#[test]
+fn what_is_there_already_is_overwritten_as_told() {
+    let large = trees::noise(7, 17 << 20);
+    for (mode, replaced, left_out) in [("always", "abcL", 0), ("if-different", "bc", 2), ("never", "c", 3)] {
+        let server = S3Server::start();
+        let home = kit_home("bucket-overwrite", &server, "photos");
+        let keys = Keys::from([
+            (b"a".to_vec(), b"same".to_vec()),
+            (b"b".to_vec(), b"ours".to_vec()),
+            (b"c".to_vec(), b"new".to_vec()),
+            (b"L".to_vec(), large.clone()),
+        ]);
+        put(&server, "photos", &keys);
+        at(&home, &["backup", "-quiet", "@src"]).succeeds();
+        server.objects(|objects| {
+            let there = objects.buckets["photos"].clone();
+            objects.buckets.insert("restored".to_owned(), there);
+            objects.put("restored", b"b", b"theirs");
+            objects.buckets.get_mut("restored").unwrap().remove(&b"c"[..]);
+        });
+        server.requests();
+        let option = format!("overwrite={mode}");
+        let ran = at(&home, &["restore", "-o", &option, "-to", "@dst"]).succeeds();
+        let found = stored(&server, "restored");
+        assert_eq!(found[&b"b"[..]], if mode == "never" { &b"theirs"[..] } else { b"ours" }, "{mode}");
+        assert_eq!((&found[&b"c"[..]][..], found[&b"L"[..]] == large), (&b"new"[..], true), "{mode}");
+        let requests = server.requests();
+        for name in ["a", "b", "c", "L"] {
+            let asked = requests.iter().filter(|line| {
+                let (method, rest) = line.split_once(' ').unwrap();
+                method != "HEAD" && rest.starts_with(&format!("/restored/{name}"))
+            });
+            let sent = asked.count() > 0;
+            // "never" of small objects is a conditional PUT: nobody can come between.
+            let conditional = mode == "never" && name != "L";
+            assert_eq!(sent, replaced.contains(name) || conditional, "{mode} {name}: {requests:?}");
+        }
+        let told = ran.stderr.contains(&format!("{left_out} "));
+        assert!(left_out == 0 || told, "{mode}: {ran}");
+    }
+}
+
+#[test]
+fn symbolic_links_can_travel_through_a_bucket_as_marked_objects() {
+    let server = S3Server::start();
+    let home = kit_home("bucket-symlinks", &server, "restored");
+    fs::create_dir_all(home.dir().join("tree")).unwrap();
+    fs::write(home.dir().join("tree/file"), b"content").unwrap();
+    std::os::unix::fs::symlink("../tree/./file", home.dir().join("tree/link")).unwrap();
+    at(&home, &["backup", "-quiet", "tree"]).succeeds();
+    at(&home, &["restore", "-quiet", "-o", "symlinks=object", "-to", "@dst"]).succeeds().complains("");
+    server.objects(|objects| {
+        let link = &objects.buckets["restored"][&b"tree/link"[..]];
+        assert_eq!(link.body, b"../tree/./file");
+        assert_eq!(link.header("x-amz-meta-plakar-type"), "symlink");
+    });
+    at(&home, &["backup", "-quiet", "@src"]).succeeds();
+    at(&home, &["restore", "-quiet", "-to", "out"]).succeeds();
+    assert_eq!(fs::read_link(home.dir().join("out/tree/link")).unwrap().to_str(), Some("../tree/./file"));
+    assert_eq!(fs::read(home.dir().join("out/tree/link")).unwrap(), b"content");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::connectors::context::{Context, Writing};
 use crate::connectors::fs_attributes::{Giver, Named};
 use crate::connectors::fs_facts::{fault, identity};
 use crate::connectors::fs_handles::{Directories, Files, checked};
+use crate::connectors::s3_metadata;
 use crate::ports::destination::{Attributes, Body, Destination, Order};
 use crate::ports::fault::{Fault, FaultKind};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -19,6 +20,9 @@ const HOLE: usize = 64 << 10;
 
 /// Digits in the name of a file that is not finished.
 const TEMPORARY_DIGITS: usize = 12;
+
+/// Longest target of a symbolic link that Linux takes.
+const TARGET_BYTES_MAX: usize = 4095;
 
 /// A directory. Files are written under `.plakar-N.tmp` and get their name when they are whole.
 pub struct FsDestination {
@@ -56,7 +60,9 @@ impl FsDestination {
             }),
         }
     }
+}
 
+impl Shared {
     /// Makes something under a temporary name and renames it.
     fn renamed(
         &self,
@@ -65,16 +71,20 @@ impl FsDestination {
         is_link: bool,
         make: impl FnOnce(&Place<'_>) -> Result<(), Errno>,
     ) -> Result<(), Fault> {
-        let place = self.shared.place(path)?;
+        let place = self.place(path)?;
         make(&place).map_err(|error| fault("create", path, error))?;
         let named = Named { dir: place.dir.as_fd(), name: place.temporary.as_bytes(), path, is_link };
-        let given = self.shared.giver.to_named(&named, wanted);
+        let given = self.giver.to_named(&named, wanted);
         place.reveal()?;
         given
     }
-}
 
-impl Shared {
+    fn symlink(&self, path: &[u8], target: &[u8], attributes: &Attributes) -> Result<(), Fault> {
+        self.renamed(path, attributes, true, |place| {
+            rustix::fs::symlinkat(target, &place.dir, &place.temporary)
+        })
+    }
+
     fn place<'p>(&self, path: &'p [u8]) -> Result<Place<'p>, Fault> {
         let (parent, name) = split(path);
         let name = checked(name, path)?;
@@ -107,6 +117,15 @@ impl Destination for FsDestination {
     }
 
     fn file(&self, path: &[u8], attributes: &Attributes) -> Result<Box<dyn Body>, Fault> {
+        let size = usize::try_from(attributes.info.size).unwrap_or(usize::MAX);
+        if s3_metadata::is_symlink(&attributes.metadata) && (1..=TARGET_BYTES_MAX).contains(&size) {
+            return Ok(Box::new(LinkBody {
+                shared: Arc::clone(&self.shared),
+                path: path.to_vec(),
+                target: vec![0; size],
+                attributes: attributes.clone(),
+            }));
+        }
         let place = self.shared.place(path)?;
         // Nobody else reads it before its permissions are those it should have.
         let mode = if self.shared.giver.is_enabled() { 0o600 } else { 0o666 };
@@ -126,9 +145,7 @@ impl Destination for FsDestination {
     }
 
     fn symlink(&self, path: &[u8], target: &[u8], attributes: &Attributes) -> Result<(), Fault> {
-        self.renamed(path, attributes, true, |place| {
-            rustix::fs::symlinkat(target, &place.dir, &place.temporary)
-        })
+        self.shared.symlink(path, target, attributes)
     }
 
     fn hard_link(&self, path: &[u8], existing: &[u8]) -> Result<(), Fault> {
@@ -165,7 +182,7 @@ impl Destination for FsDestination {
             return Err(Fault::new(FaultKind::Unsupported, message));
         }
         let owner_only = Mode::RUSR | Mode::WUSR;
-        self.renamed(path, attributes, false, |place| {
+        self.shared.renamed(path, attributes, false, |place| {
             rustix::fs::mknodat(&place.dir, &place.temporary, FileType::Fifo, owner_only, 0)
         })
     }
@@ -273,6 +290,31 @@ impl Drop for FsBody {
             // What cannot be removed now is named so that a person knows what it is.
             let _ = rustix::fs::unlinkat(dir, &self.temporary, AtFlags::empty());
         }
+    }
+}
+
+/// An object that stands for a symbolic link becomes one again.
+struct LinkBody {
+    shared: Arc<Shared>,
+    path: Vec<u8>,
+    target: Vec<u8>,
+    attributes: Attributes,
+}
+
+impl Body for LinkBody {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let room = self.target.get_mut(start..start.saturating_add(bytes.len()));
+        let room = room.ok_or_else(|| {
+            let shown = String::from_utf8_lossy(&self.path);
+            Fault::new(FaultKind::Damaged, format!("write {shown}: more bytes than announced"))
+        })?;
+        room.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Fault> {
+        self.shared.symlink(&self.path, &self.target, &self.attributes)
     }
 }
 

@@ -5,12 +5,11 @@ use crate::connectors::context::{Context, Reading};
 use crate::connectors::fs_facts::{changed_ns, fault, file_info, identity};
 use crate::connectors::fs_walk::{Walk, through_proc};
 use crate::ports::fault::{Fault, FaultKind};
-use crate::ports::source::{Found, Origin, Record, Source, Step};
+use crate::ports::source::{Found, Opened, Origin, Record, Source, Step};
 use rustix::fs::{Advice, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Longest path given to the kernel in one piece (PATH_MAX is 4096); longer ones go in steps.
@@ -79,6 +78,7 @@ impl FsSource {
             info: file_info(path::base_name(path), &lstat),
             symlink_target: Vec::new(),
             xattrs: Vec::new(),
+            metadata: Vec::new(),
             changed_ns: Some(changed_ns(&lstat)),
         };
         if self.root == path && record.info.mode.is_symlink() {
@@ -92,7 +92,7 @@ impl FsSource {
             let stat = rustix::fs::stat(path).map_err(|error| fault("stat", path, error))?;
             record.info = file_info(path::base_name(path), &stat);
         }
-        Ok(visit(Found::Entry(record)))
+        Ok(visit(Found::Entry(Box::new(record))))
     }
 }
 
@@ -146,7 +146,7 @@ impl Source for FsSource {
         Ok(())
     }
 
-    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send>, Fault> {
+    fn open(&self, record: &Record) -> Result<Opened<'_>, Fault> {
         let failed = |error| fault("open", &record.path, error);
         let (near, rest) = near(&record.path).map_err(failed)?;
         let dir = near.as_ref().map_or(CWD, |dir| dir.as_fd());
@@ -165,7 +165,7 @@ impl Source for FsSource {
             // Only advice: a refusal changes nothing.
             let _ = rustix::fs::fadvise(&handle, 0, None, Advice::Sequential);
         }
-        Ok(Box::new(File::from(handle)))
+        Ok(Opened::plain(File::from(handle)))
     }
 
     fn xattr(&self, record: &Record, name: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -173,6 +173,7 @@ impl<'a> Walk<'a> {
             info,
             symlink_target: Vec::new(),
             xattrs: Vec::new(),
+            metadata: Vec::new(),
             changed_ns: Some(changed_ns(&stat)),
         };
         record.info.username = self.names.user(record.info.uid).to_vec();
@@ -195,7 +196,7 @@ impl<'a> Walk<'a> {
             Err(error) => Some(error),
         };
         let is_dir = record.info.mode.is_dir();
-        let mut step = (self.visit)(Found::Entry(record));
+        let mut step = (self.visit)(Found::Entry(Box::new(record)));
         if let Some(error) = trouble
             && step != Step::Stop
             && self.unreadable(path, "list extended attributes of", error) == Step::Stop

@@ -16,5 +16,6 @@ pub mod ptar;
 mod s3_client;
 pub mod s3_destination;
 mod s3_keys;
+mod s3_metadata;
 pub mod s3_source;
 pub mod s3_store;

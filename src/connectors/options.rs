@@ -45,7 +45,8 @@ pub fn known(protocol: &str, role: Role) -> Vec<&'static str> {
     match (protocol, role) {
         ("fs", Role::Source) => vec!["dont_traverse_fs"],
         ("s3", Role::Store) => S3.into_iter().chain(["storage_class"]).collect(),
-        ("s3", _) => S3.to_vec(),
+        ("s3", Role::Destination) => S3.into_iter().chain(["overwrite", "symlinks"]).collect(),
+        ("s3", Role::Source) => S3.to_vec(),
         _ => Vec::new(),
     }
 }
@@ -80,9 +81,12 @@ pub fn flag(options: &Options, name: &str, default: bool) -> Result<bool, Fault>
         None => Ok(default),
         Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
         Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
-        Some(_) => Err(Fault::new(FaultKind::Unsupported, format!("invalid {name} value"))
-            .with_remedy("true or false is expected")),
+        Some(_) => Err(invalid(name, "true or false is expected")),
     }
+}
+
+fn invalid(name: &str, expected: &str) -> Fault {
+    Fault::new(FaultKind::Unsupported, format!("invalid {name} value")).with_remedy(expected)
 }
 
 /// How to reach a server, and as whom.
@@ -104,6 +108,22 @@ pub struct S3Options {
     pub virtual_host: Option<bool>,
     /// Of packfiles; `None` leaves it to the server.
     pub storage_class: Option<String>,
+    /// What a restore does about objects that are there.
+    pub overwrite: Overwrite,
+    /// Whether a restore writes symbolic links as objects.
+    pub symlinks: bool,
+}
+
+/// What becomes of an object that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Overwrite {
+    /// It is replaced.
+    #[default]
+    Always,
+    /// It is replaced unless it has the same content.
+    IfDifferent,
+    /// It stays.
+    Never,
 }
 
 impl S3Options {
@@ -132,6 +152,17 @@ impl S3Options {
                 .map(|class| storage_class(&class))
                 .transpose()?
                 .flatten(),
+            overwrite: match optional("overwrite").as_deref() {
+                None | Some("always") => Overwrite::Always,
+                Some("if-different") => Overwrite::IfDifferent,
+                Some("never") => Overwrite::Never,
+                Some(_) => return Err(invalid("overwrite", "one of always, if-different, never")),
+            },
+            symlinks: match optional("symlinks").as_deref() {
+                None | Some("skip") => false,
+                Some("object") => true,
+                Some(_) => return Err(invalid("symlinks", "one of skip, object")),
+            },
         })
     }
 }
@@ -198,6 +229,8 @@ mod tests {
             ("fs", Role::Source, "dont_traverse", Some("did you mean dont_traverse_fs?")),
             ("fs", Role::Source, "dont_traverse_fs", None),
             ("s3", Role::Store, "storage_class", None),
+            ("s3", Role::Destination, "overwrite", None),
+            ("s3", Role::Source, "overwrite", Some("it takes access_key")),
         ];
         for (protocol, role, name, told) in cases {
             let found = check(protocol, role, &options(&[(name, "x")])).err().map(|fault| fault.to_string());
@@ -215,7 +248,7 @@ mod tests {
     #[test]
     fn wrong_values_are_named() {
         let keys = [("access_key", "a"), ("secret_access_key", "hush")];
-        let cases: [(&[(&str, &str)], &str); 8] = [
+        let cases: [(&[(&str, &str)], &str); 10] = [
             (&[], "missing access_key"),
             (&keys[..1], "missing secret_access_key"),
             (&[keys[0], ("secret_access_key", "")], "missing secret_access_key"),
@@ -224,6 +257,8 @@ mod tests {
             (&[keys[0], keys[1], ("storage_class", "COLD")], "invalid storage_class value"),
             (&[keys[0], keys[1], ("storage_class", "glacier")], "storage_class GLACIER: "),
             (&[keys[0], keys[1], ("virtual_host", "maybe")], "invalid virtual_host value"),
+            (&[keys[0], keys[1], ("overwrite", "yes")], "invalid overwrite value"),
+            (&[keys[0], keys[1], ("symlinks", "follow")], "invalid symlinks value"),
         ];
         for (pairs, begins) in cases {
             let fault = S3Options::parse(&options(pairs)).unwrap_err();

@@ -4,14 +4,17 @@
 //! own that uploads parts while more content arrives. Directories, modes and owners have no place
 //! in a bucket; links and pipes are refused by kind, so that the caller can count them.
 
+use crate::algo::hash::md5;
 use crate::connectors::context::Context;
 use crate::connectors::location::S3Location;
-use crate::connectors::options::S3Options;
+use crate::connectors::options::{Overwrite, S3Options};
 use crate::connectors::s3_client;
 use crate::connectors::s3_keys;
+use crate::connectors::s3_metadata;
 use crate::ports::destination::{Attributes, Body, Destination, Order};
 use crate::ports::fault::{Fault, FaultKind};
-use crate::s3::bucket::{Bucket, PutOptions};
+use crate::ports::source::Metadata;
+use crate::s3::bucket::{Bucket, ObjectInfo, PutOptions};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,6 +36,8 @@ struct Place {
     bucket: Bucket,
     /// Empty, or ending in `/`.
     prefix: Vec<u8>,
+    overwrite: Overwrite,
+    symlinks: bool,
 }
 
 impl S3Destination {
@@ -50,7 +55,8 @@ impl S3Destination {
             prefix.push(b'/');
         }
         let bucket = s3_client::bucket(location, options, context)?;
-        Ok(S3Destination { location: location.to_string(), place: Arc::new(Place { bucket, prefix }) })
+        let place = Place { bucket, prefix, overwrite: options.overwrite, symlinks: options.symlinks };
+        Ok(S3Destination { location: location.to_string(), place: Arc::new(place) })
     }
 }
 
@@ -59,32 +65,80 @@ impl Place {
         [&self.prefix[..], &s3_keys::key_of(path)].concat()
     }
 
-    /// Makes the bucket after an upload found that there is none.
-    fn put(&self, key: &[u8], body: &[u8]) -> Result<(), Fault> {
-        let put = || self.bucket.put_object(key, body, &PutOptions::default());
-        match put() {
-            Err(fault) if fault.kind == FaultKind::Missing => {
-                self.bucket.create_bucket()?;
-                put()
-            }
-            done => done,
-        }
+    /// How an object with that metadata is stored. Neither asks whether the bucket is there nor
+    /// needs the right to make it when it is.
+    fn options(&self, metadata: &Metadata) -> PutOptions {
+        let mut options = s3_metadata::put_options(metadata);
+        options.make_bucket = true;
+        options.any_storage_class = true;
+        options.if_none_match = self.overwrite == Overwrite::Never;
+        options
     }
 
-    fn put_stream(&self, key: &[u8], body: &mut dyn Read, size: u64) -> Result<(), Fault> {
-        // A stream cannot be sent twice, so its bucket is looked for first.
-        if let Err(fault) = self.bucket.head_bucket()
-            && fault.kind == FaultKind::Missing
+    fn put(&self, object: &Object, body: &[u8]) -> Result<(), Fault> {
+        if self.overwrite == Overwrite::IfDifferent
+            && let Some(there) = self.there(&object.key)?
+            && there.size == object.size
+            && (object.same_etag(&there) || there.etag == hex::encode(md5(body)))
         {
-            self.bucket.create_bucket()?;
+            return Err(kept(&object.key));
         }
-        self.bucket.put_stream(key, body, Some(size), &PutOptions::default())
+        self.bucket.put_object(&object.key, body, &self.options(&object.metadata))
     }
+
+    /// Whether the object is there as it was when it was backed up.
+    fn has(&self, object: &Object) -> Result<bool, Fault> {
+        Ok(match self.overwrite {
+            Overwrite::Always => false,
+            Overwrite::Never => self.there(&object.key)?.is_some(),
+            Overwrite::IfDifferent => self.there(&object.key)?.is_some_and(|there| object.same_etag(&there)),
+        })
+    }
+
+    fn there(&self, key: &[u8]) -> Result<Option<ObjectInfo>, Fault> {
+        match self.bucket.head_object(key) {
+            Ok(info) => Ok(Some(info)),
+            Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// What is to be stored.
+struct Object {
+    key: Vec<u8>,
+    size: u64,
+    metadata: Metadata,
+}
+
+impl Object {
+    /// Whether this content is the one that was backed up: entity tags are of the content alone,
+    /// and of the parts in which it was sent.
+    fn same_etag(&self, there: &ObjectInfo) -> bool {
+        let listed = s3_metadata::listed(&there.etag);
+        there.size == self.size
+            && !listed.is_empty()
+            && listed.iter().all(|fact| self.metadata.contains(fact))
+    }
+}
+
+fn kept(key: &[u8]) -> Fault {
+    Fault::new(FaultKind::Exists, format!("{}: is there already", String::from_utf8_lossy(key)))
 }
 
 fn unsupported(path: &[u8], what: &str) -> Fault {
     let shown = String::from_utf8_lossy(path).into_owned();
     Fault::new(FaultKind::Unsupported, format!("{shown}: a bucket has no {what}"))
+}
+
+impl S3Destination {
+    fn object(&self, path: &[u8], attributes: &Attributes) -> Object {
+        Object {
+            key: self.place.key(path),
+            size: u64::try_from(attributes.info.size).unwrap_or(0),
+            metadata: attributes.metadata.clone(),
+        }
+    }
 }
 
 impl Destination for S3Destination {
@@ -96,28 +150,41 @@ impl Destination for S3Destination {
         Order::Sequential
     }
 
+    fn keeps_directories(&self) -> bool {
+        false
+    }
+
     fn directory(&self, _: &[u8]) -> Result<(), Fault> {
         Ok(())
     }
 
     fn file(&self, path: &[u8], attributes: &Attributes) -> Result<Box<dyn Body>, Fault> {
-        let key = self.place.key(path);
-        let size = u64::try_from(attributes.info.size).unwrap_or(0);
-        if size <= WHOLE_BYTES_MAX {
-            let content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            return Ok(Box::new(Whole { place: Arc::clone(&self.place), key, size, content }));
+        let object = self.object(path, attributes);
+        if object.size <= WHOLE_BYTES_MAX {
+            let content = Vec::with_capacity(usize::try_from(object.size).unwrap_or(0));
+            return Ok(Box::new(Whole { place: Arc::clone(&self.place), object, content }));
+        }
+        // Asked first, since the content of a large one is not at hand to be compared.
+        if self.place.has(&object)? {
+            return Err(kept(&object.key));
         }
         let (sender, receiver) = sync_channel(PIECES_AHEAD);
         let place = Arc::clone(&self.place);
         let upload = std::thread::spawn(move || {
             let mut pieces = Pieces { receiver, piece: Vec::new(), at: 0 };
-            place.put_stream(&key, &mut pieces, size)
+            let options = place.options(&object.metadata);
+            place.bucket.put_stream(&object.key, &mut pieces, Some(object.size), &options)
         });
         Ok(Box::new(Stream { sender: Some(sender), upload: Some(upload), written: 0 }))
     }
 
-    fn symlink(&self, path: &[u8], _: &[u8], _: &Attributes) -> Result<(), Fault> {
-        Err(unsupported(path, "symbolic links"))
+    fn symlink(&self, path: &[u8], target: &[u8], _: &Attributes) -> Result<(), Fault> {
+        if !self.place.symlinks {
+            return Err(unsupported(path, "symbolic links"));
+        }
+        let size = target.len() as u64;
+        let object = Object { key: self.place.key(path), size, metadata: s3_metadata::of_symlink() };
+        self.place.put(&object, target)
     }
 
     fn hard_link(&self, path: &[u8], _: &[u8]) -> Result<(), Fault> {
@@ -140,8 +207,7 @@ fn out_of_order(at: u64, wanted: u64) -> Fault {
 /// A small object.
 struct Whole {
     place: Arc<Place>,
-    key: Vec<u8>,
-    size: u64,
+    object: Object,
     content: Vec<u8>,
 }
 
@@ -156,10 +222,11 @@ impl Body for Whole {
 
     fn finish(self: Box<Self>) -> Result<(), Fault> {
         let found = self.content.len() as u64;
-        if found != self.size {
-            return Err(Fault::new(FaultKind::Damaged, format!("{found} bytes of {} came", self.size)));
+        if found != self.object.size {
+            let wanted = self.object.size;
+            return Err(Fault::new(FaultKind::Damaged, format!("{found} bytes of {wanted} came")));
         }
-        self.place.put(&self.key, &self.content)
+        self.place.put(&self.object, &self.content)
     }
 }
 

@@ -6,15 +6,18 @@
 use crate::base::file::{FileInfo, Mode};
 use crate::base::path;
 use crate::base::stamp::Stamp;
-use crate::connectors::context::Context;
+use crate::connectors::context::{Context, Notice};
 use crate::connectors::location::S3Location;
 use crate::connectors::options::S3Options;
 use crate::connectors::s3_client;
 use crate::connectors::s3_keys::{self, Node, Tree};
+use crate::connectors::s3_metadata;
 use crate::ports::fault::{Fault, FaultKind};
-use crate::ports::source::{Found, Origin, Record, Source, Step};
-use crate::s3::bucket::Bucket;
+use crate::ports::source::{Found, Metadata, Opened, Origin, Record, Source, Step};
+use crate::s3::bucket::{Bucket, ObjectInfo};
 use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Objects up to this size are read in one request.
 const WHOLE_BYTES_MAX: u64 = 8 << 20;
@@ -27,12 +30,15 @@ pub struct S3Source {
     origin: Origin,
     bucket: Bucket,
     directory: Vec<u8>,
+    notice: Notice,
+    tags_refused: AtomicBool,
 }
 
 /// What a listing says of an object.
 struct Facts {
     size: u64,
     modified_ns: i64,
+    etag: String,
 }
 
 impl S3Source {
@@ -47,23 +53,30 @@ impl S3Source {
             origin: format!("{}/{}", location.host, location.bucket),
             root: s3_keys::directory_path(&directory),
         };
-        Ok(S3Source { origin, bucket: s3_client::bucket(location, options, context)?, directory })
+        Ok(S3Source {
+            origin,
+            bucket: s3_client::bucket(location, options, context)?,
+            directory,
+            notice: Arc::clone(&context.notice),
+            tags_refused: AtomicBool::new(false),
+        })
     }
 }
 
-fn record(path: Vec<u8>, info: FileInfo) -> Found {
+fn record(path: Vec<u8>, info: FileInfo, metadata: Metadata) -> Found {
     let name = path::base_name(&path).to_vec();
-    Found::Entry(Record {
+    Found::Entry(Box::new(Record {
         path,
         info: FileInfo { name, ..info },
         symlink_target: Vec::new(),
         xattrs: Vec::new(),
+        metadata,
         changed_ns: None,
-    })
+    }))
 }
 
 fn directory(path: Vec<u8>) -> Found {
-    record(path, FileInfo { mode: Mode(Mode::DIR | MODE), ..FileInfo::default() })
+    record(path, FileInfo { mode: Mode(Mode::DIR | MODE), ..FileInfo::default() }, Vec::new())
 }
 
 /// Passes nodes on to a visitor that may ask to leave out a directory.
@@ -98,7 +111,40 @@ impl Guide<'_> {
                     dev: 1,
                     ..FileInfo::default()
                 };
-                self.tell(record(path.clone(), info), &path, false);
+                self.tell(record(path.clone(), info, s3_metadata::listed(&facts.etag)), &path, false);
+            }
+        }
+    }
+}
+
+impl S3Source {
+    fn opened<'s>(
+        &self,
+        record: &Record,
+        key: &[u8],
+        info: &ObjectInfo,
+        content: impl Read + Send + 's,
+    ) -> Opened<'s> {
+        let tags = (info.tags > 0).then(|| self.tags(key)).flatten();
+        let metadata = s3_metadata::kept(info, tags);
+        // Its listing tells the time more exactly, if that was of the same content.
+        let replaced = !s3_metadata::listed(&info.etag).iter().all(|fact| record.metadata.contains(fact));
+        let mod_time = replaced.then(|| Stamp::from_nanos(info.last_modified_ns));
+        Opened { content: Box::new(content), metadata: Some(metadata), mod_time }
+    }
+
+    /// Tags need a right of their own, which a backup does without.
+    fn tags(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if self.tags_refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.bucket.get_object_tagging(key) {
+            Ok(tags) => Some(tags),
+            Err(fault) => {
+                if !self.tags_refused.swap(true, Ordering::Relaxed) {
+                    (self.notice)(&format!("tags are left out: {fault}"));
+                }
+                None
             }
         }
     }
@@ -133,7 +179,7 @@ impl Source for S3Source {
             if guide.stopped {
                 return Err(Fault::new(FaultKind::Cancelled, "stopped"));
             }
-            let facts = Facts { size: object.size, modified_ns: object.last_modified_ns };
+            let facts = Facts { size: object.size, modified_ns: object.last_modified_ns, etag: object.etag };
             tree.add(&object.key, facts, &mut |node| guide.node(node));
             Ok(())
         });
@@ -146,15 +192,20 @@ impl Source for S3Source {
         Ok(())
     }
 
-    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send>, Fault> {
+    fn open(&self, record: &Record) -> Result<Opened<'_>, Fault> {
         let key = s3_keys::key_of(&record.path);
         let size = u64::try_from(record.info.size).unwrap_or(0);
         if size <= WHOLE_BYTES_MAX {
-            // One that grew since the listing is taken as it is now, within reason.
-            let content = self.bucket.get_object(&key, 2 * WHOLE_BYTES_MAX)?;
-            return Ok(Box::new(Cursor::new(content)));
+            match self.bucket.get_object_and_info(&key, WHOLE_BYTES_MAX) {
+                Ok((content, info)) => return Ok(self.opened(record, &key, &info, Cursor::new(content))),
+                // Perhaps it grew since the listing, and is no longer small.
+                Err(fault) if fault.kind == FaultKind::Damaged => {}
+                Err(fault) => return Err(fault),
+            }
         }
-        self.bucket.get_reader(&key, size, "")
+        let info = self.bucket.head_object(&key)?;
+        let content = self.bucket.get_reader(&key, info.size, &info.etag)?;
+        Ok(self.opened(record, &key, &info, content))
     }
 
     fn xattr(&self, record: &Record, _: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -55,7 +55,7 @@ impl S3Store {
     }
 
     fn put_config(&self, config: &[u8]) -> Result<(), Fault> {
-        let once = PutOptions { if_none_match: true, ..PutOptions::default() };
+        let once = PutOptions { if_none_match: true, make_bucket: true, ..PutOptions::default() };
         self.bucket.put_object(&self.key(Item::Config), config, &once)
     }
 }
@@ -84,10 +84,6 @@ impl Store for S3Store {
             Err(fault) => return Err(fault),
         }
         match self.put_config(config) {
-            Err(fault) if fault.kind == FaultKind::Missing => {
-                self.bucket.create_bucket()?;
-                self.put_config(config)
-            }
             Err(fault) if fault.kind == FaultKind::Exists => Err(initialized()),
             done => done,
         }

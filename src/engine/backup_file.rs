@@ -14,8 +14,8 @@ use crate::format::entry::{Entry, XattrEntry};
 use crate::format::kind::{Generation, Resource};
 use crate::format::object::{Chunk, Object};
 use crate::ports::fault::{Fault, FaultKind};
-use crate::ports::monitor::{Event, Outcome};
-use crate::ports::source::Record;
+use crate::ports::monitor::{self, Event};
+use crate::ports::source::{Metadata, Record};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +28,9 @@ const CLOCK_TICK_NS: i64 = 20_000_000;
 
 /// MIME type of what has no content, as the reference counts it.
 const NOT_REGULAR: &str = "application/x-not-regular-file";
+
+/// Times that a file is opened which is replaced each time while it is being read.
+const OPENED_MAX: usize = 3;
 
 /// A file whose chunks are being stored by several workers.
 pub(super) struct Assembly {
@@ -44,6 +47,16 @@ pub(super) struct Parts {
     pub(super) chunks: Vec<Option<Chunk>>,
     pub(super) content: Option<Mac>,
     pub(super) failed: bool,
+    /// The file was opened anew: nothing becomes of these parts.
+    pub(super) superseded: bool,
+}
+
+/// What became of reading a file.
+enum Outcome {
+    /// Its directory was told, or will be when its last chunk is stored.
+    Told,
+    /// It was replaced meanwhile; nobody was told.
+    Replaced,
 }
 
 impl Run<'_> {
@@ -52,16 +65,28 @@ impl Run<'_> {
             let child = self.entry(&record, None, &mut hands.scratch)?;
             return self.child_done(&frame, Some(child), &mut hands.scratch);
         }
-        if let Some((mac, object)) = self.unchanged(&frame, &record) {
+        if let Some((mac, object, metadata)) = self.unchanged(&frame, &record) {
+            let record = Record { metadata, ..record };
             self.counts.unchanged.fetch_add(1, Ordering::Relaxed);
             self.world.monitor.tell(Event::Processed { bytes: object.size() });
             let child = self.entry(&record, Some((mac, &object)), &mut hands.scratch)?;
             return self.child_done(&frame, Some(child), &mut hands.scratch);
         }
-        match self.source.open(&record) {
-            Ok(mut reader) => self.read(frame, record, &mut *reader, hands),
-            Err(fault) => self.unreadable(&frame, &record, &fault, hands),
+        for opened in 1..=OPENED_MAX {
+            let mut file = match self.source.open(&record) {
+                Ok(file) => file,
+                Err(fault) if fault.kind == FaultKind::Changed && opened < OPENED_MAX => continue,
+                Err(fault) => return self.unreadable(&frame, &record, &fault, hands),
+            };
+            let mut record = record.clone();
+            record.metadata = file.metadata.take().unwrap_or(record.metadata);
+            record.info.mod_time = file.mod_time.unwrap_or(record.info.mod_time);
+            match self.read(&frame, record, &mut *file.content, opened == OPENED_MAX, hands)? {
+                Outcome::Told => break,
+                Outcome::Replaced => {}
+            }
         }
+        Ok(())
     }
 
     pub(super) fn unreadable(
@@ -80,7 +105,7 @@ impl Run<'_> {
 
     /// The object of the same file in the previous snapshot, when nothing speaks for a change and
     /// the store still has all of it.
-    pub(super) fn unchanged(&self, frame: &Frame, record: &Record) -> Option<(Mac, Object)> {
+    pub(super) fn unchanged(&self, frame: &Frame, record: &Record) -> Option<(Mac, Object, Metadata)> {
         let previous = self.options.previous?;
         let remembered = frame.remembered.get_or_init(|| {
             Arc::new(previous.directory(&frame.record.path).ok().flatten().unwrap_or_default())
@@ -95,6 +120,7 @@ impl Run<'_> {
                     && was.mod_time == is.mod_time
                     && was.ino == is.ino
                     && (was.dev == is.dev || was.dev == 0)
+                    && record.metadata.iter().all(|fact| entry.custom_metadata.contains(fact))
             })?;
         let moved =
             record.changed_ns.is_some_and(|changed| changed >= previous.timestamp_ns() - CLOCK_TICK_NS);
@@ -103,23 +129,29 @@ impl Run<'_> {
         }
         let object = previous.object(&entry.object).ok()?;
         let kept = object.chunks.iter().all(|chunk| self.writer.knows(Resource::CHUNK, &chunk.mac));
-        (kept && i64::try_from(object.size()) == Ok(record.info.size)).then_some((entry.object, object))
+        (kept && i64::try_from(object.size()) == Ok(record.info.size))
+            .then(|| (entry.object, object, entry.custom_metadata.clone()))
     }
 
-    pub(super) fn read(
+    /// Reads a file to its end, or until it turns out to have been replaced; the `last` time that is
+    /// a failure as any other.
+    fn read(
         &self,
-        frame: Arc<Frame>,
+        frame: &Arc<Frame>,
         mut record: Record,
         reader: &mut dyn std::io::Read,
+        last: bool,
         hands: &mut Hands,
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome, Error> {
         let max = self.chunker.max();
         hands.window.restart();
         let read = match hands.window.fill(reader, max) {
             Ok(read) => read,
+            Err(error) if !last && is_replaced(&error) => return Ok(Outcome::Replaced),
             Err(error) => {
                 let fault = Fault::from_io(format_args!("read {}", shown(&record.path)), &error);
-                return self.unreadable(&frame, &record, &fault, hands);
+                self.unreadable(frame, &record, &fault, hands)?;
+                return Ok(Outcome::Told);
             }
         };
         self.count_read(read);
@@ -131,16 +163,22 @@ impl Run<'_> {
             record.info.size = i64::from(chunk.length);
             let object = object(chunk.mac, vec![chunk], content_type);
             let child = self.content_entry(&record, &object, &mut hands.scratch)?;
-            return self.child_done(&frame, Some(child), &mut hands.scratch);
+            self.child_done(frame, Some(child), &mut hands.scratch)?;
+            return Ok(Outcome::Told);
         }
         let assembly = Arc::new(Assembly {
-            frame,
+            frame: Arc::clone(frame),
             record,
             content_type,
             parts: Mutex::default(),
             pending: AtomicUsize::new(1),
         });
+        let mut outcome = Outcome::Told;
         match self.read_all(&assembly, reader, hands) {
+            Err(Reading::Source(error)) if !last && is_replaced(&error) => {
+                locked(&assembly.parts).superseded = true;
+                outcome = Outcome::Replaced;
+            }
             Ok(content) => locked(&assembly.parts).content = Some(content),
             Err(Reading::Source(error)) => {
                 let path = &assembly.record.path;
@@ -149,7 +187,8 @@ impl Run<'_> {
             }
             Err(Reading::Engine(error)) => return Err(error),
         }
-        self.part_done(&assembly, &mut hands.scratch)
+        self.part_done(&assembly, &mut hands.scratch)?;
+        Ok(outcome)
     }
 
     /// Cuts and stores everything from the window on; gives the MAC of the whole content.
@@ -219,6 +258,9 @@ impl Run<'_> {
             return Ok(());
         }
         let parts = std::mem::take(&mut *locked(&assembly.parts));
+        if parts.superseded {
+            return Ok(());
+        }
         let chunks: Vec<Chunk> = parts.chunks.into_iter().flatten().collect();
         let child = match parts.content {
             Some(content) if !parts.failed => {
@@ -270,6 +312,7 @@ impl Run<'_> {
             symlink_target: record.symlink_target.clone(),
             object: content.map_or(Mac::ZERO, |(mac, _)| mac),
             xattrs,
+            custom_metadata: record.metadata.clone(),
             ..Entry::default()
         };
         let bytes = entry.encode(Generation::V1_0);
@@ -289,7 +332,7 @@ impl Run<'_> {
             },
         };
         self.counts.files.fetch_add(1, Ordering::Relaxed);
-        self.tell(&record.path, false, Outcome::Done);
+        self.tell(&record.path, false, monitor::Outcome::Done);
         Ok(Child { name: record.info.name.clone(), entry: bytes, mac, facts })
     }
 
@@ -338,6 +381,12 @@ enum Reading {
     Source(std::io::Error),
     /// The store's, which ends the run.
     Engine(Error),
+}
+
+/// Whether reading failed because the file is no longer the one that was opened.
+fn is_replaced(error: &std::io::Error) -> bool {
+    let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>());
+    fault.is_some_and(|fault| fault.kind == FaultKind::Changed)
 }
 
 fn object(content: Mac, chunks: Vec<Chunk>, content_type: &str) -> Object {

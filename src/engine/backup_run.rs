@@ -29,7 +29,7 @@ const WALK_AHEAD: usize = 2048;
 
 pub(super) enum Task {
     /// An entry that is no directory, to be looked at.
-    File(Arc<Frame>, Record),
+    File(Arc<Frame>, Box<Record>),
     /// One chunk of a large file.
     Chunk(Arc<Assembly>, usize, Vec<u8>),
 }
@@ -195,13 +195,13 @@ impl Run<'_> {
         }
         if record.path == b"/" {
             if stack.is_empty() {
-                stack.push(Frame::enter(record, None));
+                stack.push(Frame::enter(*record, None));
             }
             return Ok(Step::Descend);
         }
         let parent = self.descend(stack, path::parent(&record.path), hands)?;
         if directory {
-            stack.push(Frame::enter(record, Some(parent)));
+            stack.push(Frame::enter(*record, Some(parent)));
         } else {
             parent.expect();
             self.open_files.fetch_add(1, Ordering::AcqRel);
@@ -264,7 +264,7 @@ impl Run<'_> {
         while let Some(task) = self.tasks.pop() {
             let done = match task {
                 _ if self.world.cancel.is_cancelled() => Err(Error::cancelled()),
-                Task::File(frame, record) => self.file(frame, record, &mut hands),
+                Task::File(frame, record) => self.file(frame, *record, &mut hands),
                 Task::Chunk(assembly, slot, data) => {
                     self.spread.fetch_sub(1, Ordering::AcqRel);
                     self.chunk(&assembly, slot, &data, &mut hands.scratch)
@@ -295,6 +295,7 @@ fn made_up(path: &[u8]) -> Record {
         },
         symlink_target: Vec::new(),
         xattrs: Vec::new(),
+        metadata: Vec::new(),
         changed_ns: None,
     }
 }

@@ -44,6 +44,7 @@ impl Run<'_> {
             info: record.info.clone(),
             summary: Some(finished.summary),
             xattrs,
+            custom_metadata: record.metadata.clone(),
             ..Entry::default()
         };
         let bytes = entry.encode(Generation::V1_0);

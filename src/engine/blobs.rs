@@ -381,7 +381,9 @@ fn plain_max(resource: Resource) -> usize {
 pub fn concerns_the_blob(fault: &Error) -> bool {
     matches!(
         fault.kind,
-        Kind::Damaged | Kind::NotFound | Kind::Store(FaultKind::Missing | FaultKind::Damaged)
+        Kind::Damaged
+            | Kind::NotFound
+            | Kind::Store(FaultKind::Missing | FaultKind::Damaged | FaultKind::Changed)
     )
 }
 

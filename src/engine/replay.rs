@@ -11,7 +11,7 @@ use crate::engine::xattrs::Xattrs;
 use crate::format::kind::Resource;
 use crate::format::object::Chunk;
 use crate::ports::fault::{Fault, FaultKind};
-use crate::ports::source::{Found, Origin, Record, Source, Step};
+use crate::ports::source::{Found, Opened, Origin, Record, Source, Step};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,9 +68,10 @@ impl<'b, 'r> Replay<'b, 'r> {
                 info: entry.info,
                 symlink_target: entry.symlink_target,
                 xattrs: entry.xattrs,
+                metadata: entry.custom_metadata,
                 changed_ns: None,
             };
-            if visit(Found::Entry(record)) == Step::Stop {
+            if visit(Found::Entry(Box::new(record))) == Step::Stop {
                 return Ok(());
             }
         }
@@ -88,14 +89,14 @@ impl Source for Replay<'_, '_> {
         self.walk_all(visit).map_err(fault)
     }
 
-    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send + '_>, Fault> {
+    fn open(&self, record: &Record) -> Result<Opened<'_>, Fault> {
         let object = self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&record.path);
         let object = object
             .filter(|object| !object.is_zero())
             .ok_or_else(|| Fault::new(FaultKind::Damaged, "the entry names no content"))?;
         let object = self.fetcher.blobs().object(&object).map_err(fault)?;
         let small = object.size() <= SMALL_BYTES;
-        Ok(Box::new(Content {
+        Ok(Opened::plain(Content {
             fetcher: self.fetcher,
             chunks: object.chunks.into(),
             small,

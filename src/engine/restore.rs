@@ -20,7 +20,7 @@ use crate::format::entry::Entry;
 use crate::format::kind::Resource;
 use crate::format::object::Chunk;
 use crate::ports::destination::{Attributes, Body, Destination, Order};
-use crate::ports::fault::FaultKind;
+use crate::ports::fault::{Fault, FaultKind};
 use crate::ports::monitor::{Event, Outcome};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,6 +38,8 @@ pub struct Report {
     pub directories: u64,
     /// Symbolic links and named pipes.
     pub others: u64,
+    /// Regular files that the destination had already and was told to keep.
+    pub kept: u64,
     /// Content bytes written.
     pub bytes: u64,
     /// Snapshot paths that were not restored, or not in all their attributes, and why.
@@ -200,6 +202,11 @@ impl Walker<'_, '_, '_, '_> {
     fn directory(&mut self, step: Step) -> Result<bool, Error> {
         let run = self.run;
         let to = below(&step.path, run.strip);
+        let empty = step.entry.summary.as_ref().is_some_and(|summary| summary.directory.children == 0);
+        if empty && !to.is_empty() && !run.destination.keeps_directories() {
+            run.report().skipped.push((step.path, "an empty directory".to_owned()));
+            return Ok(true);
+        }
         if let Err(fault) = run.destination.directory(&to) {
             if fault.kind == FaultKind::Cancelled || step.depth == 0 {
                 return Err(fault.into());
@@ -307,7 +314,11 @@ impl Walker<'_, '_, '_, '_> {
     }
 
     fn attributes(&mut self, step: &Step) -> Result<Attributes, Error> {
-        let mut attributes = Attributes { info: step.entry.info.clone(), xattrs: Vec::new() };
+        let mut attributes = Attributes {
+            info: step.entry.info.clone(),
+            xattrs: Vec::new(),
+            metadata: step.entry.custom_metadata.clone(),
+        };
         for name in &step.entry.xattrs {
             match self.xattrs.value(&step.path, name) {
                 Ok(value) => attributes.xattrs.push((name.clone(), value)),
@@ -368,6 +379,22 @@ impl Run<'_, '_, '_> {
             job.state().chunks_left = left;
         }
         Ok(Batch { jobs, chunks })
+    }
+
+    /// Settles a file as [`Run::finish`] does, by what the destination said of it.
+    pub(crate) fn settle(&self, job: &Job, outcome: Result<(), Fault>) {
+        match outcome {
+            Err(fault) if fault.kind == FaultKind::Exists => {
+                let mut state = job.state();
+                if state.outcome.is_none() {
+                    state.body = None;
+                    state.outcome = Some(Ok(()));
+                    drop(state);
+                    self.report().kept += 1;
+                }
+            }
+            outcome => self.finish(job, outcome.map_err(|fault| fault.to_string())),
+        }
     }
 
     /// Settles a file, once, and tells.

@@ -177,7 +177,7 @@ fn take<'j>(
             run.finish(job, Err(fault.to_string()));
             return Err(Error::new(kind, fault.to_string()));
         }
-        Err(fault) => run.finish(job, Err(fault.to_string())),
+        Err(fault) => run.settle(job, Err(fault)),
     }
     Ok(())
 }

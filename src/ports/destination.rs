@@ -2,6 +2,7 @@
 
 use crate::base::file::FileInfo;
 use crate::ports::fault::Fault;
+use crate::ports::source::Metadata;
 
 /// In which order a file's bytes may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Attributes {
     pub info: FileInfo,
     /// Extended attributes, name and value.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What a source of some kind kept besides; a destination takes what it understands.
+    pub metadata: Metadata,
 }
 
 /// A file being written. Dropped without `finish`, it leaves nothing behind.
@@ -45,6 +48,11 @@ pub trait Destination: Send + Sync {
     /// How content may arrive.
     fn order(&self) -> Order;
 
+    /// Whether a directory is something by itself: in a bucket it is only a part of keys.
+    fn keeps_directories(&self) -> bool {
+        true
+    }
+
     /// Makes the directory, and those above it, writable for its owner; one that exists is kept.
     ///
     /// # Errors
@@ -54,7 +62,7 @@ pub trait Destination: Send + Sync {
     /// Starts a file of `attributes.info.size` bytes; replaces an older one when it finishes.
     ///
     /// # Errors
-    /// Any.
+    /// `Exists`, here or when it finishes, when an older one is there and is to be kept.
     fn file(&self, path: &[u8], attributes: &Attributes) -> Result<Box<dyn Body>, Fault>;
 
     /// Makes a symbolic link.

@@ -17,6 +17,8 @@ pub enum FaultKind {
     Broken,
     /// Bytes came that are not what was stored.
     Damaged,
+    /// It was replaced while it was being read: from the start, it can be read whole.
+    Changed,
     /// What was asked makes no sense to the other side, or it cannot do it.
     Unsupported,
     /// The user interrupted.

@@ -1,6 +1,7 @@
 //! Where a backup reads from.
 
 use crate::base::file::FileInfo;
+use crate::base::stamp::Stamp;
 use crate::ports::fault::Fault;
 use std::io::Read;
 
@@ -15,6 +16,28 @@ pub struct Origin {
     pub root: Vec<u8>,
 }
 
+/// Facts of a source's own kind, name and value: an object's content type, its entity tag. They
+/// are stored with the entry, and a destination of the same kind gets them back.
+pub type Metadata = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A regular file, opened.
+pub struct Opened<'s> {
+    /// Its content from start to end. An error that holds a [`Fault`] of kind `Changed` means that
+    /// it was replaced meanwhile, and can be opened anew.
+    pub content: Box<dyn Read + Send + 's>,
+    /// All metadata, when opening it told more than the walk did.
+    pub metadata: Option<Metadata>,
+    /// When this content was stored, when that is not what the walk said.
+    pub mod_time: Option<Stamp>,
+}
+
+impl<'s> Opened<'s> {
+    /// Content about which the walk told everything.
+    pub fn plain(content: impl Read + Send + 's) -> Opened<'s> {
+        Opened { content: Box::new(content), metadata: None, mod_time: None }
+    }
+}
+
 /// One thing found by a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -26,6 +49,9 @@ pub struct Record {
     pub symlink_target: Vec<u8>,
     /// Names of extended attributes, sorted by bytes.
     pub xattrs: Vec<Vec<u8>>,
+    /// What the source keeps with the entry besides: see [`Metadata`]. All that is known before the
+    /// content is opened; content whose entry has other values under these names has changed.
+    pub metadata: Metadata,
     /// Last change of the inode, in ns since 1970; `None` where the source has no such time.
     pub changed_ns: Option<i64>,
 }
@@ -34,7 +60,7 @@ pub struct Record {
 #[derive(Debug)]
 pub enum Found {
     /// An entry.
-    Entry(Record),
+    Entry(Box<Record>),
     /// Something that could not be looked at: recorded as an error of that path.
     Unreadable {
         /// Absolute, clean.
@@ -70,11 +96,11 @@ pub trait Source: Send + Sync {
     /// [`Found::Unreadable`] instead.
     fn walk(&self, visit: &mut dyn FnMut(Found) -> Step) -> Result<(), Fault>;
 
-    /// The content of a regular file from its start to its end as of now.
+    /// A regular file as of now.
     ///
     /// # Errors
     /// Any; the entry is then recorded as an error.
-    fn open(&self, record: &Record) -> Result<Box<dyn Read + Send + '_>, Fault>;
+    fn open(&self, record: &Record) -> Result<Opened<'_>, Fault>;
 
     /// The value of one extended attribute.
     ///

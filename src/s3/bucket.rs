@@ -14,9 +14,10 @@ use crate::s3::proto::request::Request;
 use crate::s3::upload;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub use crate::s3::proto::list::Listed;
-pub use crate::s3::proto::object::{ObjectInfo, PutOptions};
+pub use crate::s3::proto::object::{ObjectInfo, PutOptions, is_kept};
 
 /// A bucket of a [`crate::s3::client::Client`]. Cheap to clone; shared by threads.
 ///
@@ -52,10 +53,14 @@ impl Bucket {
     /// # Errors
     /// `Exists` when it belongs to someone else; one of our own is no error.
     pub fn create_bucket(&self) -> Result<(), Fault> {
+        self.make().map_err(Refusal::into_fault)
+    }
+
+    fn make(&self) -> Result<(), Box<Refusal>> {
         let (request, body) = object::create_bucket(&self.name, &self.core.region());
         match self.core.run(&request, &Payload::new(&body), &mut drain) {
             Err(refusal) if &*refusal.failure.code == "BucketAlreadyOwnedByYou" => Ok(()),
-            done => done.map_err(Refusal::into_fault),
+            done => done,
         }
     }
 
@@ -80,13 +85,21 @@ impl Bucket {
     /// # Errors
     /// `Missing`; `Damaged` when it is longer than `limit` bytes.
     pub fn get_object(&self, key: &[u8], limit: u64) -> Result<Vec<u8>, Fault> {
+        self.get_object_and_info(key, limit).map(|(bytes, _)| bytes)
+    }
+
+    /// The whole object, and the facts about it that came with it.
+    ///
+    /// # Errors
+    /// As [`Bucket::get_object`].
+    pub fn get_object_and_info(&self, key: &[u8], limit: u64) -> Result<(Vec<u8>, ObjectInfo), Fault> {
         let key = self.key(key)?;
         let request = object::get(&self.name, &key);
-        let mut etag = String::new();
+        let mut info = ObjectInfo::default();
         let mut bytes = Vec::new();
         let whole = self.core.run(&request, &Payload::none(), &mut |mut answer: Incoming| {
             let length = object::whole_length(&answer.head, limit)?;
-            etag = answer.head.etag();
+            info = object::parse_head(&answer.head)?;
             bytes.clear();
             reserve(&mut bytes, length)?;
             match answer.read_exactly(length, &mut bytes) {
@@ -96,16 +109,25 @@ impl Bucket {
             }
         });
         match whole {
-            Ok(length) if bytes.len() as u64 == length => Ok(bytes),
+            Ok(length) if bytes.len() as u64 == length => Ok((bytes, info)),
             Ok(length) => {
-                self.fetch(&key, 0, length, some(&etag), &mut bytes)?;
-                Ok(bytes)
+                self.fetch(&key, 0, length, some(&info.etag), &mut bytes)?;
+                Ok((bytes, info))
             }
             Err(refusal) if &*refusal.failure.code == "TooLong" => {
                 Err(Fault { kind: FaultKind::Damaged, ..refusal.into_fault() })
             }
             Err(refusal) => Err(refusal.into_fault()),
         }
+    }
+
+    /// The object's tags, in the form of [`PutOptions::tags`].
+    ///
+    /// # Errors
+    /// `Denied` without the right to read tags, which is one of its own.
+    pub fn get_object_tagging(&self, key: &[u8]) -> Result<Vec<u8>, Fault> {
+        let request = object::get_tagging(&self.name, &self.key(key)?);
+        self.read_xml(&request, object::parse_tagging).map_err(Refusal::into_fault)
     }
 
     /// Exactly `length` bytes from `offset`, of the object with the entity tag `if_match` if one is
@@ -187,8 +209,10 @@ impl Bucket {
     }
 
     pub(super) fn put_whole(&self, key: &Key, body: &[u8], options: &PutOptions) -> Result<(), Fault> {
-        let request = object::put(&self.name, key, options);
-        match self.core.run(&request, &Payload::new(body), &mut drain) {
+        let put = |options: &PutOptions| {
+            self.core.run(&object::put(&self.name, key, options), &Payload::new(body), &mut drain)
+        };
+        match self.adapting(options, put) {
             Err(refusal) if refusal.failure.kind == Kind::Exists && refusal.history.uncertain => {
                 // Perhaps it was our own earlier attempt, whose answer was lost.
                 match self.get_object(key.as_bytes(), body.len() as u64) {
@@ -197,6 +221,41 @@ impl Bucket {
                 }
             }
             done => done.map_err(Refusal::into_fault),
+        }
+    }
+
+    /// Asks as `options` say, and once more each for what they allow to be otherwise: a bucket that
+    /// is not there, a storage class that the server does not have.
+    pub(super) fn adapting<T>(
+        &self,
+        options: &PutOptions,
+        ask: impl Fn(&PutOptions) -> Result<T, Box<Refusal>>,
+    ) -> Result<T, Box<Refusal>> {
+        let mut options = options.clone();
+        if options.any_storage_class && self.core.class_refused.load(Ordering::Relaxed) {
+            options.storage_class = None;
+        }
+        loop {
+            match ask(&options) {
+                Err(refusal) if options.make_bucket && refusal.failure.kind == Kind::MissingBucket => {
+                    self.make()?;
+                    options.make_bucket = false;
+                }
+                Err(refusal)
+                    if options.any_storage_class
+                        && options.storage_class.is_some()
+                        && &*refusal.failure.code == "InvalidStorageClass" =>
+                {
+                    if !self.core.class_refused.swap(true, Ordering::Relaxed) {
+                        self.core.tell(&format!(
+                            "{}: {}: storage classes are left to the server",
+                            refusal.subject, refusal.failure
+                        ));
+                    }
+                    options.storage_class = None;
+                }
+                done => return done,
+            }
         }
     }
 

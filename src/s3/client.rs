@@ -1,5 +1,6 @@
 //! One server, one set of credentials, and the loop that every request goes through.
 
+use crate::algo::hash::md5;
 use crate::base::secret::Secret;
 use crate::ports::cancel::Cancel;
 use crate::ports::clock::Clock;
@@ -14,6 +15,8 @@ use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
 use crate::s3::proto::retry::{History, Next, Outlook, decide};
 use crate::s3::proto::sign::{Signer, UNSIGNED_PAYLOAD, day_key, payload_hash, sign};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,6 +135,8 @@ impl Client {
                 day_key: Mutex::new(None),
                 skew_secs: AtomicI64::new(0),
                 reached: AtomicBool::new(false),
+                wants_md5: AtomicBool::new(false),
+                class_refused: AtomicBool::new(false),
                 _watch: watch,
             }),
         })
@@ -217,6 +222,8 @@ impl<'a> Payload<'a> {
 pub struct Refusal {
     /// What was asked.
     pub subject: String,
+    /// The right that it needs.
+    pub right: String,
     /// The last failure.
     pub failure: Failure,
     /// Attempts and time.
@@ -227,27 +234,35 @@ pub struct Refusal {
 
 impl Refusal {
     /// For callers that know nothing of S3.
-    #[expect(clippy::boxed_local, reason = "every caller holds it boxed")]
     pub fn into_fault(self: Box<Refusal>) -> Fault {
         if self.cancelled {
             return Fault::new(FaultKind::Cancelled, format!("{}: interrupted", self.subject));
         }
         let failure = self.failure;
+        let remedy = match &*failure.code {
+            "AccessDenied" => Some(format!("needs {}", self.right)),
+            // HEAD has no body to say so in; a proxy's page is quoted instead.
+            "" if failure.kind == Kind::Denied && failure.detail.is_empty() => {
+                Some(format!("needs {}", self.right))
+            }
+            _ => failure.remedy.map(str::to_owned),
+        };
         let kind = match failure.kind {
             Kind::Missing | Kind::MissingBucket => FaultKind::Missing,
             Kind::Exists => FaultKind::Exists,
             Kind::Denied | Kind::Clock => FaultKind::Denied,
             Kind::Busy => FaultKind::Busy,
             Kind::Unreachable | Kind::Line => FaultKind::Broken,
-            Kind::Changed | Kind::Damaged => FaultKind::Damaged,
-            Kind::Unsupported | Kind::Region | Kind::Trust => FaultKind::Unsupported,
+            Kind::Damaged => FaultKind::Damaged,
+            Kind::Changed => FaultKind::Changed,
+            Kind::Unsupported | Kind::Region | Kind::Trust | Kind::WantsMd5 => FaultKind::Unsupported,
         };
         let tried = match self.history.attempts {
             0 | 1 => String::new(),
             n => format!(" after {n} attempts in {}", shown(self.history.elapsed)),
         };
         let fault = Fault::new(kind, format!("{}: {failure}{tried}", self.subject));
-        match failure.remedy {
+        match remedy {
             Some(remedy) => fault.with_remedy(remedy),
             None => fault,
         }
@@ -276,6 +291,8 @@ pub struct Core {
     day_key: Mutex<Option<(String, String, [u8; 32])>>,
     skew_secs: AtomicI64,
     reached: AtomicBool,
+    wants_md5: AtomicBool,
+    pub(super) class_refused: AtomicBool,
     _watch: Watch,
 }
 
@@ -305,12 +322,16 @@ impl Core {
         let mut started = self.clock.monotonic();
         let mut ask_first = false;
         loop {
-            let request = make();
+            let mut request = make();
+            if let Some(body) = payload.bytes.filter(|_| self.wants_md5.load(Ordering::Relaxed)) {
+                request = request.header("content-md5", BASE64.encode(md5(body)));
+            }
             // An interrupted run still removes what it left behind.
             let last_words = self.cancel.is_cancelled();
             let refuse = |failure: Failure, history, cancelled| {
                 Err(Box::new(Refusal {
                     subject: self.subject(&request, &failure),
+                    right: request.right(),
                     failure,
                     history,
                     cancelled,
@@ -359,6 +380,10 @@ impl Core {
                     let tried = history.attempts + 1;
                     (self.notice)(&format!("{request}: {failure}; attempt {tried} in {}", shown(time)));
                     self.clock.wait(time);
+                }
+                Next::AddMd5 => {
+                    history.md5_added = true;
+                    self.wants_md5.store(true, Ordering::Relaxed);
                 }
                 Next::CorrectClock(secs) => {
                     history.clock_corrected = true;

@@ -131,15 +131,19 @@ impl<'a> Upload<'a> {
         size: Option<u64>,
         plan: Plan,
     ) -> Result<Upload<'a>, Fault> {
-        let request = multipart::create(&bucket.name, key, options);
-        let (id, begun) = bucket
-            .core
-            .run(&request, &Payload::new(b""), &mut |mut answer: Incoming| {
-                let body = answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX)?;
-                let id = multipart::parse_create(&body).map_err(|why| Failure::strange(&answer.head, why))?;
-                Ok((id, answer.head.date().unwrap_or(0)))
-            })
-            .map_err(Refusal::into_fault)?;
+        let create = |options: &PutOptions| {
+            bucket.core.run(
+                &multipart::create(&bucket.name, key, options),
+                &Payload::new(b""),
+                &mut |mut answer: Incoming| {
+                    let body = answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX)?;
+                    let id =
+                        multipart::parse_create(&body).map_err(|why| Failure::strange(&answer.head, why))?;
+                    Ok((id, answer.head.date().unwrap_or(0)))
+                },
+            )
+        };
+        let (id, begun) = bucket.adapting(options, create).map_err(Refusal::into_fault)?;
         let parts = plan.count.or(size).unwrap_or(u64::MAX);
         let workers = (PARTS_IN_FLIGHT_BYTES / plan.part_bytes).clamp(1, PARTS_IN_FLIGHT).min(parts);
         Ok(Upload { bucket, key, id, plan, workers, begun })

@@ -170,6 +170,12 @@ fn place(session: &Session, parsed: &Parsed) -> Result<Place, Failure> {
         _ => return Err(Failure::new("Too many arguments")),
     };
     let mut place = session.place(Role::Source, &word)?;
+    extra_options(parsed, &mut place);
+    Ok(place)
+}
+
+/// What `-o` says, over what the entry says.
+pub fn extra_options(parsed: &Parsed, place: &mut Place) {
     for option in parsed.texts("o") {
         let (key, value) = option.split_once('=').unwrap_or((option, "true"));
         if key == "location" {
@@ -178,7 +184,6 @@ fn place(session: &Session, parsed: &Parsed) -> Result<Place, Failure> {
             place.options.insert(key.to_owned(), value.to_owned());
         }
     }
-    Ok(place)
 }
 
 /// Patterns of the file first, so that those of the command line have the last word.

@@ -1,6 +1,7 @@
 //! `restore`: a snapshot, or a part of one, to a directory or a bucket.
 
 use crate::cli::args::{Opt, Parsed, Takes};
+use crate::cli::cmd::backup;
 use crate::cli::commands::Command;
 use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure};
@@ -20,6 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Its own options.
 pub const OPTIONS: &[Opt] = &[
     Opt::new("concurrency", Takes::Number, "maximum number of parallel tasks"),
+    Opt::new("o", Takes::Text("value"), "specify extra exporter options"),
     Opt::new("quiet", Takes::Switch, "do not print successfully restored entries"),
     Opt::new("silent", Takes::Switch, "do not print any entries"),
     Opt::new("skip-permissions", Takes::Switch, "do not restore mode, owner, times and attributes"),
@@ -40,7 +42,8 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             gotime::compact(crate::base::stamp::Stamp::from_nanos(session.clock.now_ns()))
         )),
     };
-    let place = session.place(Role::Destination, &to)?;
+    let mut place = session.place(Role::Destination, &to)?;
+    backup::extra_options(&parsed, &mut place);
     let cores = concurrency(&parsed, session.globals.cpu)?;
     let lines = Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }
         .unless(parsed.switch("silent"));
@@ -57,6 +60,16 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         let _running = report.run(&session.cancel);
         restore::restore(&opened.fetcher(&blobs), &opened.world, &snapshot, start, &strip, &*destination)?
     };
+    if done.kept > 0 {
+        session.out.error_line(format!(
+            "warn: {} kept: overwrite is not always",
+            count(
+                usize::try_from(done.kept).unwrap_or(usize::MAX),
+                "object that was there is",
+                "objects that were there are"
+            ),
+        ));
+    }
     if !done.skipped.is_empty() {
         session.out.error_line(format!(
             "warn: {} that {} has no place for left out: {}",

@@ -33,6 +33,8 @@ pub enum Kind {
     Clock,
     /// The bucket lives in another region.
     Region,
+    /// The server wants to see the body's MD5.
+    WantsMd5,
     /// The server's certificate is not trusted, or TLS does not fit the endpoint.
     Trust,
 }
@@ -122,6 +124,10 @@ impl Failure {
         let header = head.text("x-amz-bucket-region").filter(|region| is_region(region));
         failure.region = header.map(str::to_owned).or(told.region).map(Box::from);
         failure.kind = classify(head.status, &failure.code, failure.region.is_some());
+        // AWS says it in words only.
+        if failure.status == Some(400) && failure.detail.contains("Content-MD5") {
+            failure.kind = Kind::WantsMd5;
+        }
         if failure.code.is_empty() && failure.detail.is_empty() {
             failure.detail = excerpt(body).into();
         }
@@ -177,6 +183,7 @@ fn classify(status: u16, code: &str, region_told: bool) -> Kind {
         "PreconditionFailed" => return Kind::Exists,
         "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" => return Kind::Exists,
         "RequestTimeTooSkewed" => return Kind::Clock,
+        "MissingContentMD5" => return Kind::WantsMd5,
         "AuthorizationHeaderMalformed"
         | "InvalidRegion"
         | "PermanentRedirect"
@@ -343,6 +350,12 @@ mod tests {
             (400, error("AuthorizationHeaderMalformed", ""), Kind::Unsupported),
             (400, error("AuthorizationHeaderMalformed", "<Region>a b</Region>"), Kind::Unsupported),
             (400, error("RequestTimeout", ""), Kind::Busy),
+            (400, error("MissingContentMD5", ""), Kind::WantsMd5),
+            (
+                400,
+                error("InvalidRequest", "").replace("m&amp;n", "Content-MD5 HTTP header is required"),
+                Kind::WantsMd5,
+            ),
             (503, error("SlowDown", ""), Kind::Busy),
             (503, "<html><body>Bad gateway & co".to_owned(), Kind::Busy),
             (400, error("BadDigest", ""), Kind::Damaged),

@@ -2,21 +2,42 @@
 
 use crate::s3::proto::address::Key;
 use crate::s3::proto::date::parse_http;
+use crate::s3::proto::escape::encode_query;
 use crate::s3::proto::fault::{Failure, Kind};
 use crate::s3::proto::reply::Head;
 use crate::s3::proto::request::{Header, Method, Request};
+use crate::s3::proto::xml;
 
 /// How an object is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PutOptions {
     /// `STANDARD`, `STANDARD_IA`…; the server's default when `None`.
     pub storage_class: Option<String>,
-    /// The server's default when `None`.
-    pub content_type: Option<String>,
+    /// Leaves the class to a server that has no such class.
+    pub any_storage_class: bool,
+    /// Makes the bucket when the server says that there is none.
+    pub make_bucket: bool,
     /// Fails with `Exists` when there is an object of that key (`If-None-Match: *`).
     pub if_none_match: bool,
-    /// Without the `x-amz-meta-` before each name; names in lower case.
-    pub metadata: Vec<Header>,
+    /// What is kept with the object and given back with it: see [`is_kept`].
+    pub headers: Vec<Header>,
+    /// Tags as a query string: `a=b&c=d`.
+    pub tags: Option<Vec<u8>>,
+}
+
+/// Whether a header is a fact of an object that a client gave it, so that a copy should have it too:
+/// its type, how it is to be cached and shown, and the user's own (`x-amz-meta-…`).
+pub fn is_kept(name: &str) -> bool {
+    const KEPT: [&str; 7] = [
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+        "x-amz-website-redirect-location",
+    ];
+    KEPT.contains(&name) || name.starts_with("x-amz-meta-")
 }
 
 impl PutOptions {
@@ -26,12 +47,10 @@ impl PutOptions {
         if let Some(class) = &self.storage_class {
             request = request.header("x-amz-storage-class", class.as_str());
         }
-        if let Some(kind) = &self.content_type {
-            request = request.header("content-type", kind.as_str());
+        if let Some(tags) = &self.tags {
+            request = request.header("x-amz-tagging", tags.clone());
         }
-        for (name, value) in &self.metadata {
-            request = request.header(format!("x-amz-meta-{name}"), value.clone());
-        }
+        request.headers.extend(self.headers.iter().cloned());
         request
     }
 }
@@ -45,10 +64,10 @@ pub struct ObjectInfo {
     pub etag: String,
     /// Nanoseconds since 1970, in whole seconds; 0 when not told.
     pub last_modified_ns: i64,
-    /// Empty when not told.
-    pub content_type: String,
-    /// Without the `x-amz-meta-` before each name; names in lower case.
-    pub metadata: Vec<Header>,
+    /// Those that [`is_kept`], sorted by name.
+    pub headers: Vec<Header>,
+    /// Number of tags, as far as it is told.
+    pub tags: u64,
     /// Empty when not told: the standard class.
     pub storage_class: String,
 }
@@ -86,6 +105,37 @@ pub fn delete(bucket: &str, key: &Key) -> Request {
     Request::new("delete object", Method::Delete, bucket, Some(key))
 }
 
+/// `GET /bucket/key?tagging`.
+pub fn get_tagging(bucket: &str, key: &Key) -> Request {
+    Request::new("get tags", Method::Get, bucket, Some(key)).query("tagging", "")
+}
+
+/// Reads the answer to [`get_tagging`] into the form of [`PutOptions::tags`].
+///
+/// # Errors
+/// One line.
+pub fn parse_tagging(body: &[u8]) -> Result<Vec<u8>, String> {
+    let (mut tags, mut name, mut value) = (Vec::new(), String::new(), String::new());
+    let root = xml::read(body, &mut |path, text| match path
+        .iter()
+        .skip(1)
+        .map(String::as_str)
+        .collect::<Vec<_>>()[..]
+    {
+        ["TagSet", "Tag", "Key"] => text.clone_into(&mut name),
+        ["TagSet", "Tag", "Value"] => text.clone_into(&mut value),
+        ["TagSet", "Tag"] => {
+            tags.push(format!("{}={}", encode_query(name.as_bytes()), encode_query(value.as_bytes())));
+            value.clear();
+        }
+        _ => {}
+    })?;
+    match root.as_str() {
+        "Tagging" => Ok(tags.join("&").into_bytes()),
+        _ => Err("the answer is no set of tags".to_owned()),
+    }
+}
+
 /// `HEAD /bucket`.
 pub fn head_bucket(bucket: &str) -> Request {
     Request::new("head bucket", Method::Head, bucket, None)
@@ -113,7 +163,8 @@ pub fn parse_head(head: &Head) -> Result<ObjectInfo, Failure> {
     let size = head
         .content_length()
         .ok_or_else(|| Failure::strange(head, "the answer does not tell the object's length"))?;
-    let text = |name| head.text(name).unwrap_or_default().to_owned();
+    let mut headers: Vec<Header> = head.headers.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+    headers.sort();
     Ok(ObjectInfo {
         size,
         etag: head.etag(),
@@ -121,13 +172,9 @@ pub fn parse_head(head: &Head) -> Result<ObjectInfo, Failure> {
             .text("last-modified")
             .and_then(parse_http)
             .map_or(0, |secs| secs.saturating_mul(1_000_000_000)),
-        content_type: text("content-type"),
-        metadata: head
-            .headers
-            .iter()
-            .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())))
-            .collect(),
-        storage_class: text("x-amz-storage-class"),
+        headers,
+        tags: head.text("x-amz-tagging-count").and_then(|count| count.parse().ok()).unwrap_or(0),
+        storage_class: head.text("x-amz-storage-class").unwrap_or_default().to_owned(),
     })
 }
 

@@ -103,6 +103,33 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The right that it needs, in the words of a policy: the action, and the resource whose rules
+    /// decide.
+    pub fn right(&self) -> String {
+        let resource = if self.key.is_some() { "/*" } else { "" };
+        let tags = self.headers.iter().any(|(name, _)| name == "x-amz-tagging");
+        let also = if tags { " and s3:PutObjectTagging" } else { "" };
+        format!("{}{also} on arn:aws:s3:::{}{resource}", self.action(), self.bucket)
+    }
+
+    fn action(&self) -> &'static str {
+        let asks = |name: &str| self.query.iter().any(|(n, _)| *n == name);
+        match (self.method, self.key.is_some()) {
+            (Method::Get | Method::Head, true) if asks("tagging") => "s3:GetObjectTagging",
+            (Method::Get | Method::Head, true) => "s3:GetObject",
+            (Method::Get, false) if asks("uploads") => "s3:ListBucketMultipartUploads",
+            (Method::Get | Method::Head, false) => "s3:ListBucket",
+            (Method::Put | Method::Post, true) if asks("tagging") => "s3:PutObjectTagging",
+            (Method::Put | Method::Post, true) => "s3:PutObject",
+            (Method::Put | Method::Post, false) => "s3:CreateBucket",
+            (Method::Delete, true) if asks("uploadId") => "s3:AbortMultipartUpload",
+            (Method::Delete, true) => "s3:DeleteObject",
+            (Method::Delete, false) => "s3:DeleteBucket",
+        }
+    }
+}
+
 /// `put object bucket/key`, for messages.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

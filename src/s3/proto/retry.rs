@@ -33,6 +33,8 @@ pub struct History {
     pub stale_spent: bool,
     /// The clock was corrected for this request.
     pub clock_corrected: bool,
+    /// The body's MD5 was added for this request.
+    pub md5_added: bool,
     /// The region was corrected for this request.
     pub region_corrected: bool,
     /// An attempt broke without an answer: the server may have done what was asked.
@@ -65,6 +67,8 @@ pub enum Next {
     Wait(Duration),
     /// Again at once, with the clock moved by so many seconds.
     CorrectClock(i64),
+    /// Again at once, with the body's MD5, which this server wants.
+    AddMd5,
     /// Again at once, signed for this region.
     UseRegion(String),
 }
@@ -82,6 +86,9 @@ pub fn decide(failure: &Failure, history: &History, outlook: &Outlook) -> Next {
     }
     if failure.kind == Kind::Region && !history.region_corrected {
         return failure.region.as_deref().map_or(Next::Stop, |region| Next::UseRegion(region.to_owned()));
+    }
+    if failure.kind == Kind::WantsMd5 && !history.md5_added {
+        return Next::AddMd5;
     }
     if failure.stale && !history.stale_spent {
         return Next::Now;

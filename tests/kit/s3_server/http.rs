@@ -1,6 +1,7 @@
 //! HTTP/1.1, as much as an S3 client speaks.
 
 use super::{Headers, Trouble};
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Request {
 /// An answer before anything goes wrong with it.
 pub struct Answer {
     pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     pub body: Vec<u8>,
 }
 
@@ -47,7 +48,7 @@ impl Answer {
     pub fn xml(body: String) -> Answer {
         Answer {
             status: 200,
-            headers: vec![("content-type", "application/xml".to_owned())],
+            headers: vec![("content-type".into(), "application/xml".to_owned())],
             body: body.into_bytes(),
         }
     }
@@ -147,7 +148,7 @@ pub fn write(
         }
         Some(Trouble::Status(status, code, headers)) => {
             answer = Answer::error(status, code);
-            answer.headers.extend(headers);
+            answer.headers.extend(headers.into_iter().map(|(name, value)| (name.into(), value)));
         }
         Some(Trouble::OkWithError(code)) => answer = Answer { status: 200, ..Answer::error(200, code) },
         Some(Trouble::CutBody(at)) => {

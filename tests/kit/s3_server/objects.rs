@@ -1,6 +1,8 @@
 //! Buckets and objects in memory, and what S3 answers about them.
 
 use super::http::{Answer, Request, http_date, unescape};
+use base64::Engine as _;
+use md5::Digest as _;
 use std::collections::BTreeMap;
 
 /// A stored object.
@@ -8,14 +10,53 @@ use std::collections::BTreeMap;
 pub struct Object {
     pub body: Vec<u8>,
     pub etag: String,
-    pub storage_class: Option<String>,
+    /// What a client gave with it and gets back: lower-case names.
+    pub headers: BTreeMap<String, String>,
+    /// As a query string.
+    pub tags: String,
+}
+
+impl Object {
+    /// A header given with it; empty when there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Object {
+    fn keep(&mut self, given: &super::Headers) {
+        const KEPT: [&str; 6] = [
+            "cache-control",
+            "content-disposition",
+            "content-encoding",
+            "content-language",
+            "content-type",
+            "x-amz-storage-class",
+        ];
+        let kept = |name: &str| KEPT.contains(&name) || name.starts_with("x-amz-meta-");
+        self.headers =
+            given.iter().filter(|(name, _)| kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        self.tags = given.get("x-amz-tagging").cloned().unwrap_or_default();
+    }
+}
+
+/// An upload under way.
+pub struct Upload {
+    bucket: String,
+    key: Vec<u8>,
+    headers: super::Headers,
+    parts: BTreeMap<u32, Vec<u8>>,
 }
 
 /// Buckets by name, objects by key; uploads under way by id.
 #[derive(Default)]
 pub struct Objects {
     pub buckets: BTreeMap<String, BTreeMap<Vec<u8>, Object>>,
-    pub uploads: BTreeMap<String, (String, Vec<u8>, BTreeMap<u32, Vec<u8>>)>,
+    pub uploads: BTreeMap<String, Upload>,
+    /// Refuses a body that comes without its MD5.
+    pub wants_md5: bool,
+    /// Refuses every storage class.
+    pub has_no_classes: bool,
     next: u64,
 }
 
@@ -24,7 +65,7 @@ impl Objects {
     pub fn put(&mut self, bucket: &str, key: &[u8], body: &[u8]) {
         self.next += 1;
         let etag = format!("\"etag-{}\"", self.next);
-        let object = Object { body: body.to_vec(), etag, storage_class: None };
+        let object = Object { body: body.to_vec(), etag, headers: BTreeMap::new(), tags: String::new() };
         self.buckets.entry(bucket.to_owned()).or_default().insert(key.to_vec(), object);
     }
 
@@ -42,16 +83,21 @@ impl Objects {
         if !self.buckets.contains_key(&bucket) {
             return Answer::error(404, "NoSuchBucket");
         }
+        if let Some(refusal) = self.refuse(request) {
+            return refusal;
+        }
         match (method, key.is_empty()) {
             ("HEAD", true) => Answer::new(200),
             ("GET", true) => self.list(&bucket, request, page),
+            ("GET", false) if request.parameter("tagging").is_some() => self.tagging(&bucket, &key),
             ("GET" | "HEAD", false) => self.get(&bucket, &key, request),
             ("PUT", false) if request.parameter("partNumber").is_some() => self.part(request),
             ("PUT", false) => self.store(&bucket, &key, request),
             ("POST", false) if request.parameter("uploads").is_some() => {
                 self.next += 1;
                 let id = format!("upload-{}", self.next);
-                self.uploads.insert(id.clone(), (bucket, key, BTreeMap::new()));
+                let headers = request.headers.clone();
+                self.uploads.insert(id.clone(), Upload { bucket, key, headers, parts: BTreeMap::new() });
                 Answer::xml(format!(
                     "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>{id}</UploadId>\
                      </InitiateMultipartUploadResult>"
@@ -69,13 +115,44 @@ impl Objects {
         }
     }
 
+    fn refuse(&self, request: &Request) -> Option<Answer> {
+        let given = request.headers.get("content-md5");
+        let md5 = base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(&request.body));
+        if given.is_some_and(|given| *given != md5) {
+            return Some(Answer::error(400, "BadDigest"));
+        }
+        if self.wants_md5 && given.is_none() && !request.body.is_empty() {
+            return Some(Answer::error(400, "MissingContentMD5"));
+        }
+        let refused = self.has_no_classes && request.headers.contains_key("x-amz-storage-class");
+        refused.then(|| Answer::error(400, "InvalidStorageClass"))
+    }
+
+    fn tagging(&self, bucket: &str, key: &[u8]) -> Answer {
+        let Some(object) = self.buckets[bucket].get(key) else { return Answer::error(404, "NoSuchKey") };
+        let tags = object.tags.split('&').filter_map(|tag| tag.split_once('='));
+        let text = |part: &str| String::from_utf8(unescape(part)).unwrap().replace('&', "&amp;");
+        let tags = tags.map(|(name, value)| {
+            format!("<Tag><Key>{}</Key><Value>{}</Value></Tag>", text(name), text(value))
+        });
+        Answer::xml(format!("<Tagging><TagSet>{}</TagSet></Tagging>", tags.collect::<String>()))
+    }
+
     fn get(&self, bucket: &str, key: &[u8], request: &Request) -> Answer {
         let Some(object) = self.buckets[bucket].get(key) else { return Answer::error(404, "NoSuchKey") };
         if request.headers.get("if-match").is_some_and(|etag| *etag != object.etag) {
             return Answer::error(412, "PreconditionFailed");
         }
         let mut answer = Answer::new(200);
-        answer.headers = vec![("etag", object.etag.clone()), ("last-modified", http_date(1_700_000_000))];
+        answer.headers =
+            vec![("etag".into(), object.etag.clone()), ("last-modified".into(), http_date(1_700_000_000))];
+        answer
+            .headers
+            .extend(object.headers.iter().map(|(name, value)| (name.clone().into(), value.clone())));
+        if !object.tags.is_empty() {
+            let count = object.tags.split('&').count().to_string();
+            answer.headers.push(("x-amz-tagging-count".into(), count));
+        }
         answer.body.clone_from(&object.body);
         if let Some(range) = request.headers.get("range") {
             let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
@@ -86,7 +163,7 @@ impl Objects {
             }
             let last = last.parse::<usize>().unwrap_or(usize::MAX).min(size - 1);
             answer.status = 206;
-            answer.headers.push(("content-range", format!("bytes {first}-{last}/{size}")));
+            answer.headers.push(("content-range".into(), format!("bytes {first}-{last}/{size}")));
             answer.body = object.body[first..=last].to_vec();
         }
         answer
@@ -99,23 +176,23 @@ impl Objects {
         }
         self.put(bucket, key, &request.body);
         let object = self.buckets.get_mut(bucket).unwrap().get_mut(key).unwrap();
-        object.storage_class = request.headers.get("x-amz-storage-class").cloned();
-        Answer { headers: vec![("etag", object.etag.clone())], ..Answer::new(200) }
+        object.keep(&request.headers);
+        Answer { headers: vec![("etag".into(), object.etag.clone())], ..Answer::new(200) }
     }
 
     fn part(&mut self, request: &Request) -> Answer {
         let id = String::from_utf8(request.parameter("uploadId").unwrap()).unwrap();
         let number = String::from_utf8(request.parameter("partNumber").unwrap()).unwrap().parse().unwrap();
-        let Some((_, _, parts)) = self.uploads.get_mut(&id) else {
+        let Some(upload) = self.uploads.get_mut(&id) else {
             return Answer::error(404, "NoSuchUpload");
         };
-        parts.insert(number, request.body.clone());
-        Answer { headers: vec![("etag", format!("\"part-{number}\""))], ..Answer::new(200) }
+        upload.parts.insert(number, request.body.clone());
+        Answer { headers: vec![("etag".into(), format!("\"part-{number}\""))], ..Answer::new(200) }
     }
 
     fn complete(&mut self, request: &Request) -> Answer {
         let id = String::from_utf8(request.parameter("uploadId").unwrap()).unwrap();
-        let Some((bucket, key, parts)) = self.uploads.remove(&id) else {
+        let Some(Upload { bucket, key, headers, parts }) = self.uploads.remove(&id) else {
             return Answer::error(404, "NoSuchUpload");
         };
         let listed = String::from_utf8_lossy(&request.body).matches("<PartNumber>").count();
@@ -124,7 +201,9 @@ impl Objects {
         assert!(sizes.windows(2).rev().skip(1).all(|pair| pair[0] == pair[1]), "uneven parts {sizes:?}");
         let body: Vec<u8> = parts.into_values().flatten().collect();
         self.put(&bucket, &key, &body);
-        let etag = &self.buckets[&bucket][&key].etag;
+        let object = self.buckets.get_mut(&bucket).unwrap().get_mut(&key).unwrap();
+        object.keep(&headers);
+        let etag = &object.etag;
         Answer::xml(format!(
             "<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
         ))
