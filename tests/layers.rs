@@ -46,6 +46,9 @@ const FOREIGN: &[(&str, &str)] = &[
     ("indicatif", "src/cli"),
     ("saphyr_parser", "src/cli"),
     ("ignore", "src/connectors"),
+    ("tar", "src/connectors/archive.rs"),
+    ("zip", "src/connectors/archive.rs"),
+    ("similar", "src/cli/cmd/diff.rs"),
 ];
 
 #[test]

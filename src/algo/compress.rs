@@ -84,6 +84,34 @@ impl<W: Write> Write for Gunzip<W> {
     }
 }
 
+/// A writer that passes on, gzipped, what is written into it.
+pub struct Gzip<W: Write>(flate2::write::GzEncoder<W>);
+
+impl<W: Write> Gzip<W> {
+    /// Around `out`.
+    pub fn new(out: W) -> Gzip<W> {
+        Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::default()))
+    }
+
+    /// Passes on the rest, and gives `out` back.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for Gzip<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// The plaintext.
 ///
 /// # Errors

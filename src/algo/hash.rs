@@ -3,7 +3,7 @@
 use crate::base::mac::Mac;
 use hmac::{Hmac, KeyInit, Mac as _};
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 /// The hash a store is configured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,42 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 /// want to see.
 pub fn md5(data: &[u8]) -> [u8; 16] {
     Md5::digest(data).into()
+}
+
+/// An unkeyed digest fed in pieces.
+pub struct Digest(Unkeyed);
+
+enum Unkeyed {
+    Blake3(Box<blake3::Hasher>),
+    Sha256(Sha256),
+}
+
+impl Digest {
+    /// Nothing fed yet.
+    pub fn new(algorithm: Algorithm) -> Digest {
+        Digest(match algorithm {
+            Algorithm::Blake3 => Unkeyed::Blake3(Box::default()),
+            Algorithm::Sha256 => Unkeyed::Sha256(Sha256::default()),
+        })
+    }
+
+    /// More bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        match &mut self.0 {
+            Unkeyed::Blake3(hasher) => {
+                hasher.update(data);
+            }
+            Unkeyed::Sha256(hasher) => hasher.update(data),
+        }
+    }
+
+    /// The digest of all bytes fed, 32 bytes.
+    pub fn finish(self) -> [u8; 32] {
+        match self.0 {
+            Unkeyed::Blake3(hasher) => *hasher.finalize().as_bytes(),
+            Unkeyed::Sha256(hasher) => hasher.finalize().into(),
+        }
+    }
 }
 
 /// HMAC-SHA256, 32 bytes. Any key length.

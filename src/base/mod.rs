@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod file;
+pub mod glob;
 pub mod limits;
 pub mod mac;
 pub mod path;

@@ -2,7 +2,8 @@
 
 use crate::cli::args::{self, Opt, Parsed, Takes};
 use crate::cli::cmd::{
-    backup, cat, check, create, entries, gone, help, info, ls, pkg, policy, prune, ptar, restore, rm, sync,
+    archive, backup, cat, check, clone, create, diff, digest, dup, entries, gone, help, info, locate, ls,
+    pkg, policy, prune, ptar, restore, rm, sync,
 };
 use crate::cli::exit::Failure;
 use crate::cli::filters;
@@ -226,6 +227,60 @@ static OTHERS: &[Command] = &[
         options: &[cat::OPTIONS],
         at: At::Store,
         run: cat::run,
+    },
+    Command {
+        word: "locate",
+        action: "",
+        synopsis: "PATTERN...",
+        about: "Finds entries by name in all snapshots.",
+        options: &[locate::OPTIONS, filters::GENERIC, filters::PERIODS],
+        at: At::Store,
+        run: locate::run,
+    },
+    Command {
+        word: "digest",
+        action: "",
+        synopsis: "SNAPSHOT[:PATH]...",
+        about: "Prints checksums of files.",
+        options: &[digest::OPTIONS],
+        at: At::Store,
+        run: digest::run,
+    },
+    Command {
+        word: "diff",
+        action: "",
+        synopsis: "SNAPSHOT[:PATH] [SNAPSHOT[:PATH]]",
+        about: "Compares two files or directories of snapshots, or one with this machine.",
+        options: &[diff::OPTIONS],
+        at: At::Store,
+        run: diff::run,
+    },
+    Command {
+        word: "dup",
+        action: "",
+        synopsis: "SNAPSHOT...",
+        about: "Makes a new snapshot with the same content.",
+        options: &[],
+        at: At::Store,
+        run: dup::run,
+    },
+    Command {
+        word: "clone",
+        action: "",
+        synopsis: "to STORE",
+        about: "Copies a whole store, file by file, under the same id.",
+        options: &[],
+        at: At::Store,
+        run: clone::run,
+    },
+    Command {
+        word: "archive",
+        action: "",
+        synopsis: "SNAPSHOT[:PATH]",
+        about: "Writes a snapshot or a part of one into a tar or zip file.",
+        options: &[archive::OPTIONS],
+        at: At::Store,
+        run: archive::run,
     },
     Command {
         word: "info",

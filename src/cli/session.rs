@@ -83,6 +83,17 @@ impl Session {
             .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
     }
 
+    /// Between two items of work that asks nobody else whether to go on.
+    ///
+    /// # Errors
+    /// Ended by Ctrl-C.
+    pub fn refuse_when_cancelled(&self) -> Result<(), Failure> {
+        match self.cancel.is_cancelled() {
+            true => Err(Failure::interrupted()),
+            false => Ok(()),
+        }
+    }
+
     /// An `info:` line, unless `-quiet`.
     pub fn info(&self, line: &str) {
         if !self.globals.quiet {

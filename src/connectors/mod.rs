@@ -1,5 +1,6 @@
 //! Directories and buckets as stores, sources and destinations.
 
+pub mod archive;
 pub mod context;
 mod fs_attributes;
 pub mod fs_destination;

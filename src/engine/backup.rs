@@ -31,11 +31,7 @@ use crate::format::config::Config;
 use crate::format::object::Object;
 use crate::format::snapshot::Header;
 use crate::ports::archive::Archive;
-use crate::ports::monitor::Event;
 use crate::ports::source::Source;
-
-/// Uploads at the same time.
-const UPLOADERS: usize = 2;
 
 /// What an earlier snapshot of the same source knew. Read lazily, from many threads.
 pub trait Previous: Sync {
@@ -142,13 +138,11 @@ pub fn backup(
     let serial = index.serial().unwrap_or(repository.config.repository_id);
     let packer = Packer::new(repository, serial, world);
     let writer = Writer::new(repository, index, &packer, world);
-    let mut report = shipping(&packer, || snapshot(id, source, &writer, options, world))?;
+    let mut report = packer.shipping(|| snapshot(id, source, &writer, options, world))?;
     packer.commit(id, &[])?;
     report.bytes_stored = packer.stored();
-    if let Some(held) = held
-        && let Err(error) = held.release()
-    {
-        world.monitor.tell(Event::Warning(&format!("the lock stays behind for ten minutes: {error}")));
+    if let Some(held) = held {
+        lock::release(held, world);
     }
     Ok(report)
 }
@@ -185,24 +179,8 @@ pub fn archive<E: From<Error>>(
     let nothing = index::Builder::default().finish();
     let writer = Writer::spelling(config, codec, &nothing, &packer, world);
     let filling = Filling { writer, world };
-    shipping(&packer, || fill(&filling))?;
+    packer.shipping(|| fill(&filling))?;
     Ok(packer.commit(world.dice.mac(), &[])?)
-}
-
-/// Does `work` while uploaders ship what it packs, and sees them to their end, whatever happens.
-fn shipping<T, E: From<Error>>(packer: &Packer<'_>, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    std::thread::scope(|scope| {
-        for _ in 0..UPLOADERS {
-            scope.spawn(|| packer.upload());
-        }
-        match work() {
-            Ok(done) => Ok(packer.close().map(|()| done)?),
-            Err(error) => {
-                packer.abandon(Error::cancelled());
-                Err(error)
-            }
-        }
-    })
 }
 
 /// The newest snapshot among `headers` that was made of the same source.

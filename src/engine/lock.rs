@@ -14,6 +14,7 @@ use crate::format::envelope;
 use crate::format::kind::{Resource, Version};
 use crate::format::lock::Lock;
 use crate::ports::fault::FaultKind;
+use crate::ports::monitor::Event;
 use crate::ports::store::{self, Item, Store};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -80,6 +81,13 @@ pub fn take(
     let thread = std::thread::spawn(move || renew(&put, lock, &watched));
     held.renewal = Some(Renewal { stop, thread });
     Ok(held)
+}
+
+/// Removes the lock when the work is done. That it stays is worth a warning, no more.
+pub fn release(held: Held, world: &World) {
+    if let Err(error) = held.release() {
+        world.monitor.tell(Event::Warning(&format!("the lock stays behind for ten minutes: {error}")));
+    }
 }
 
 struct Putter {

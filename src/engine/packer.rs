@@ -24,6 +24,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Uploads at the same time.
+const UPLOADERS: usize = 2;
+
 /// Random bytes before the first blob hide where it begins.
 const HEAD_PADDING_MAX: u16 = 1023;
 
@@ -112,6 +115,25 @@ impl<'a> Packer<'a> {
             failure: Mutex::new(None),
             stored: AtomicU64::new(0),
         }
+    }
+
+    /// Does `work` while uploaders ship what it packs, and sees them to their end, whatever happens.
+    ///
+    /// # Errors
+    /// Those of `work`, and the failure of an upload.
+    pub fn shipping<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        std::thread::scope(|scope| {
+            for _ in 0..UPLOADERS {
+                scope.spawn(|| self.upload());
+            }
+            match work() {
+                Ok(done) => Ok(self.close().map(|()| done)?),
+                Err(error) => {
+                    self.abandon(Error::cancelled());
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Bytes sent to the store so far.

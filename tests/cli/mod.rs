@@ -1,13 +1,19 @@
 //! The command line, through the built program.
 
+mod archive;
 mod backup;
 mod cat;
 mod check;
+mod clone;
 mod create;
+mod diff;
+mod digest;
+mod dup;
 mod entries;
 mod filters;
 mod info;
 mod interrupt;
+mod locate;
 mod ls;
 mod policy;
 mod prune;

@@ -4,12 +4,11 @@ use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::open::{self, Opened};
-use crate::cli::output::Output;
+use crate::cli::output::Stdout;
 use crate::cli::session::Session;
 use crate::engine::blobs::Blobs;
 use crate::engine::cat;
 use crate::engine::select::Argument;
-use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 /// Its options.
@@ -77,19 +76,4 @@ fn one(
         cat::cat(&fetcher, &entry.object, &mut out)
     };
     written.map(|_| ()).map_err(|error| Failure::from(error).context(&shown))
-}
-
-/// Standard output as a stream.
-struct Stdout<'a>(&'a Output);
-
-impl Write for Stdout<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.raw(bytes).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush();
-        Ok(())
-    }
 }

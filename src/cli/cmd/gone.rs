@@ -16,12 +16,6 @@ pub static COMMANDS: &[Command] = &[
     gone("service", "Not available: this program uses no service of Plakar's web site."),
     gone("token", "Not needed: this program never logs in anywhere."),
     gone("ui", "Not available: use ls, cat and info."),
-    later("archive"),
-    later("clone"),
-    later("diff"),
-    later("digest"),
-    later("dup"),
-    later("locate"),
     later("maintenance"),
     later("repair"),
 ];

@@ -1,0 +1,49 @@
+//! A second snapshot of the same content.
+
+use crate::base::mac::Mac;
+use crate::base::stamp::Stamp;
+use crate::engine::World;
+use crate::engine::error::Error;
+use crate::engine::index::Index;
+use crate::engine::lock::{self, Claim};
+use crate::engine::packer::Packer;
+use crate::engine::publish;
+use crate::engine::repository::Repository;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::writer::{Scratch, Writer};
+use crate::format::kind::Resource;
+use crate::format::snapshot::{Header, Identity};
+
+/// Stores a header that differs in id and time alone, and gives its id. It is unsigned: a signature
+/// covers the header it was made for.
+///
+/// # Errors
+/// The store's; somebody else holds it. There is no new snapshot then.
+pub fn duplicate(
+    repository: &Repository,
+    index: &Index,
+    snapshot: &Snapshot,
+    host: Option<&str>,
+    world: &World,
+) -> Result<Mac, Error> {
+    publish::refuse_unwritable(repository, index)?;
+    let id = world.dice.mac();
+    let header = Header {
+        identifier: id,
+        timestamp: Stamp::from_nanos(world.clock.now_ns()),
+        identity: Identity::default(),
+        ..snapshot.header.clone()
+    };
+    let held = host.map(|host| lock::take(repository, id, host, Claim::Shared, world)).transpose()?;
+    let serial = index.serial().unwrap_or(repository.config.repository_id);
+    let packer = Packer::new(repository, serial, world);
+    let writer = Writer::new(repository, index, &packer, world);
+    packer.shipping(|| {
+        writer.put(Resource::SNAPSHOT, id, &header.encode(), false, &mut Scratch::default()).map(|_| ())
+    })?;
+    packer.commit(id, &[])?;
+    if let Some(held) = held {
+        lock::release(held, world);
+    }
+    Ok(id)
+}
