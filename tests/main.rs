@@ -10,6 +10,7 @@
 mod cli;
 mod engine_backup;
 mod engine_check;
+mod engine_maintenance;
 mod engine_restore;
 mod fixtures;
 mod format_vectors;

@@ -3,7 +3,7 @@
 use crate::cli::args::{self, Opt, Parsed, Takes};
 use crate::cli::cmd::{
     archive, backup, cat, check, clone, create, diff, digest, dup, entries, gone, help, info, locate, ls,
-    pkg, policy, prune, ptar, restore, rm, sync,
+    maintenance, pkg, policy, prune, ptar, repair, restore, rm, sync,
 };
 use crate::cli::exit::Failure;
 use crate::cli::filters;
@@ -308,6 +308,24 @@ static OTHERS: &[Command] = &[
         options: &[prune::OPTIONS, filters::GENERIC, filters::PERIODS],
         at: At::Store,
         run: prune::run,
+    },
+    Command {
+        word: "maintenance",
+        action: "",
+        synopsis: "",
+        about: "Frees the space of what no snapshot needs, when a grace period has passed.",
+        options: &[],
+        at: At::Store,
+        run: maintenance::run,
+    },
+    Command {
+        word: "repair",
+        action: "",
+        synopsis: "",
+        about: "Rebuilds lost or damaged states from packfiles; without -apply only tells.",
+        options: &[repair::OPTIONS],
+        at: At::Store,
+        run: repair::run,
     },
     Command {
         word: "help",

@@ -2,6 +2,7 @@
 
 use crate::base::file::Mode;
 use crate::base::stamp::Stamp;
+use std::time::Duration;
 
 /// `2025-11-30T09:43:33Z`; outside the years 0 to 9999, seconds since 1970 after an `@`.
 pub fn rfc3339(time: Stamp) -> String {
@@ -59,6 +60,28 @@ pub fn duration(nanos: i64) -> String {
     }
 }
 
+/// `720h`, `1h30m`, `1.5s`, `0`: what [`duration`] writes, and more; `None` for what is no duration,
+/// or a negative one.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("\u{b5}s", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        seconds += number.parse::<f64>().ok()? * factor;
+        rest = after;
+    }
+    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
+}
+
 /// The same, rounded to whole seconds, halves away from zero.
 pub fn duration_in_seconds(nanos: i64) -> String {
     let half = if nanos < 0 { -500_000_000 } else { 500_000_000 };
@@ -91,6 +114,23 @@ pub fn mode(mode: Mode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        for (text, seconds) in [
+            ("720h", 2_592_000.0),
+            ("1h30m", 5400.0),
+            ("1.5s", 1.5),
+            ("0", 0.0),
+            ("0s", 0.0),
+            ("250ms", 0.25),
+        ] {
+            assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in ["", "7", "-1h", "1d", "h", "1h 2m", "1.2.3s", "1e400h"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_gos() {

@@ -105,10 +105,24 @@ impl Opened {
 pub fn store(session: &Session, monitor: Option<Arc<dyn Monitor>>) -> Result<Opened, Failure> {
     let place = session.store()?;
     let world = world(session, monitor.unwrap_or_else(|| Arc::new(Silent)));
-    named(session, &place, world, &|closed| {
-        let asked = unlock(closed, place.passphrase.as_ref(), "repository passphrase", &world_of(session))?;
-        asked.ok_or_else(|| Failure::new("failed to unlock repository (the passphrase is wrong)"))
-    })
+    named(session, &place, world, &|closed| ask(session, &place, closed))
+}
+
+/// The same store, unlocked, its states not read: for what copes with damaged ones.
+///
+/// # Errors
+/// As [`store`], but for the states.
+pub fn unindexed(session: &Session, monitor: Arc<dyn Monitor>) -> Result<(Repository, World), Failure> {
+    let place = session.store()?;
+    let world = world(session, monitor);
+    let repository = unlocked(session, &place, &|closed| ask(session, &place, closed))?;
+    session.interruptible()?;
+    Ok((repository, world))
+}
+
+fn ask(session: &Session, place: &Place, closed: &Reopen<'_>) -> Result<Repository, Failure> {
+    let asked = unlock(closed, place.passphrase.as_ref(), "repository passphrase", &world_of(session))?;
+    asked.ok_or_else(|| Failure::new("failed to unlock repository (the passphrase is wrong)"))
 }
 
 /// A second store. Its passphrase comes from the same places; where those give the first store's,
@@ -136,22 +150,24 @@ fn world_of(session: &Session) -> World {
 /// Gives a closed store, anew each time.
 type Reopen<'a> = dyn Fn() -> Result<Closed, Failure> + 'a;
 
-fn named(
-    session: &Session,
-    place: &Place,
-    world: World,
-    unlocked: &dyn Fn(&Reopen<'_>) -> Result<Repository, Failure>,
-) -> Result<Opened, Failure> {
+/// Unlocks what a closed store gives.
+type Unlock<'a> = dyn Fn(&Reopen<'_>) -> Result<Repository, Failure> + 'a;
+
+fn unlocked(session: &Session, place: &Place, unlock: &Unlock<'_>) -> Result<Repository, Failure> {
     let store = connect::store(session, place).map_err(|failure| cannot(session, place, failure))?;
     let closed = || Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, place, error.into()));
-    let repository = unlocked(&closed)?;
-    let repository = match session.cache_dir() {
+    let repository = unlock(&closed)?;
+    Ok(match session.cache_dir() {
         Some(dir) => {
             let cache = DiskCache::new(&dir, &repository.id());
             repository.with_cache(Arc::new(cache))
         }
         None => repository,
-    };
+    })
+}
+
+fn named(session: &Session, place: &Place, world: World, unlock: &Unlock<'_>) -> Result<Opened, Failure> {
+    let repository = unlocked(session, place, unlock)?;
     session.interruptible()?;
     let index = repository.load_index(&world)?;
     Ok(Opened { repository, index, world, cores: session.globals.cpu })

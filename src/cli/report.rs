@@ -40,6 +40,17 @@ impl Lines {
     }
 }
 
+/// Says warnings, and nothing else.
+pub struct Warnings(pub Arc<Output>);
+
+impl Monitor for Warnings {
+    fn tell(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            self.0.error_line(format!("warn: {text}"));
+        }
+    }
+}
+
 /// Listens to the engine on behalf of a person.
 pub struct Report {
     out: Arc<Output>,

@@ -1,15 +1,14 @@
 //! The parts of packfiles that no snapshot needs but a repair does: envelope, index, footer.
 
-use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::{Index, Packfile};
+use crate::engine::packfile_index;
 use crate::engine::repository::Repository;
 use crate::format::envelope;
 use crate::format::kind::Resource;
-use crate::format::packfile::{self, Footer};
 use crate::pool::Queue;
 use crate::ports::store::{self, Item};
 use std::collections::{HashMap, HashSet};
@@ -17,9 +16,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// Packfiles looked at side by side.
 const AT_ONCE: usize = 8;
-
-/// Longest tail read: 56 bytes a blob make this a million blobs in one packfile.
-const TAIL_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes read at once where all of a packfile is.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -92,32 +88,8 @@ pub fn check(repository: &Repository, index: &Index, world: &World) -> Result<Ve
 }
 
 fn look(repository: &Repository, known: &Packfile, size: u64, whole: bool) -> Result<(), Error> {
-    let damaged = |what: String| Error::new(Kind::Damaged, what);
-    let item = Item::Packfile(known.id);
-    let payload_end = size
-        .checked_sub(envelope::TRAILER as u64)
-        .filter(|end| *end >= known.end.saturating_add(envelope::HEAD as u64))
-        .ok_or_else(|| damaged(format!("{size} bytes, its blobs alone need {}", known.end)))?;
-    let start = known.end + envelope::HEAD as u64;
-    let length = payload_end - start;
-    if length > TAIL_BYTES_MAX {
-        return Err(damaged(format!("{length} bytes behind its last blob")));
-    }
-    let tail = repository.store.get_range(item, start, usize::try_from(length).unwrap_or(usize::MAX))?;
-    let parts = packfile::tail(&tail)?;
-    let footer = Footer::decode(&repository.codec.decode(parts.footer, packfile::FOOTER)?)?;
-    let at = footer.index_offset.checked_sub(known.end).and_then(|at| usize::try_from(at).ok()).ok_or_else(
-        || damaged(format!("its footer puts the index at {}, among the blobs", footer.index_offset)),
-    )?;
-    let stored =
-        parts.before.get(at..).ok_or_else(|| damaged("its footer puts the index behind it".to_owned()))?;
-    let limit = packfile::RECORD.saturating_mul(footer.count as usize).min(limits::INDEX_BYTES_MAX);
-    let index = repository.codec.decode(stored, limit).map_err(|fault| fault.context("index"))?;
-    if repository.codec.mac(&index) != footer.index_mac {
-        return Err(damaged("its index is not the one its footer names".to_owned()));
-    }
-    packfile::decode_index(&index, &footer)?;
-    if whole { envelope_mac(repository, item, size) } else { Ok(()) }
+    packfile_index::read(repository, known.id, size, known.end)?;
+    if whole { envelope_mac(repository, Item::Packfile(known.id), size) } else { Ok(()) }
 }
 
 /// Reads all of a packfile, in pieces.

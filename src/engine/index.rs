@@ -37,6 +37,15 @@ pub struct Packfile {
     pub end: u64,
 }
 
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Readers and backups, from whom coloured packfiles are hidden.
+    Readers,
+    /// Maintenance, which sees what is in them.
+    Everything,
+}
+
 /// Gathers states, in any order.
 #[derive(Default)]
 pub struct Builder {
@@ -112,6 +121,11 @@ impl Builder {
 
     /// The index of all that was added.
     pub fn finish(self) -> Index {
+        self.finish_for(Sight::Readers)
+    }
+
+    /// The index as somebody sees it.
+    pub fn finish_for(self, sight: Sight) -> Index {
         let Builder { mut records, names, published, coloured, removed, gone, withdrawn, uncoloured, .. } =
             self;
         let coloured_ns = |id: &Mac| {
@@ -152,13 +166,21 @@ impl Builder {
             .map(|(_, mac, _)| mac)
             .collect();
         snapshots.dedup();
-        records.retain(|record| {
-            let packfile = packfiles.get(parts(record).2.packfile as usize);
-            packfile.is_some_and(|packfile| packfile.coloured_ns.is_none())
-        });
+        if sight == Sight::Readers {
+            records.retain(|record| {
+                let packfile = packfiles.get(parts(record).2.packfile as usize);
+                packfile.is_some_and(|packfile| packfile.coloured_ns.is_none())
+            });
+        }
+        let orphans: HashMap<Mac, u64> = coloured
+            .keys()
+            .filter(|id| !published.contains_key(*id))
+            .filter_map(|id| Some((*id, coloured_ns(id)?)))
+            .collect();
         records.shrink_to_fit();
         let generation = if self.has_v1_1 { Generation::V1_1 } else { Generation::V1_0 };
-        Index { records, packfiles, snapshots, generation, serial: self.newest.map(|(_, serial)| serial) }
+        let serial = self.newest.map(|(_, serial)| serial);
+        Index { records, packfiles, orphans, snapshots, generation, serial }
     }
 }
 
@@ -166,6 +188,7 @@ impl Builder {
 pub struct Index {
     records: Vec<Record>,
     packfiles: Vec<Packfile>,
+    orphans: HashMap<Mac, u64>,
     snapshots: Vec<Mac>,
     generation: Generation,
     serial: Option<[u8; 16]>,
@@ -228,6 +251,11 @@ impl Index {
     /// Every published packfile that is not gone, by name.
     pub fn packfiles(&self) -> &[Packfile] {
         &self.packfiles
+    }
+
+    /// Packfiles that no state published but one coloured, and when, in ns since 1970.
+    pub fn coloured_orphans(&self) -> &HashMap<Mac, u64> {
+        &self.orphans
     }
 
     /// Every snapshot that was not removed, by id. Its header may still turn out unreadable.

@@ -16,6 +16,7 @@ use crate::format::lock::Lock;
 use crate::ports::fault::FaultKind;
 use crate::ports::monitor::Event;
 use crate::ports::store::{self, Item, Store};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Held {
     store: Arc<dyn Store>,
     id: Mac,
     renewal: Option<Renewal>,
+    /// When it was last put, in ns since 1970.
+    renewed_ns: Arc<AtomicI64>,
 }
 
 /// Takes a lock under `id`.
@@ -67,10 +70,12 @@ pub fn take(
         codec: repository.codec.clone(),
         world: world.clone(),
         id,
+        renewed_ns: Arc::new(AtomicI64::new(lock.timestamp.to_nanos())),
     };
     put.put(&lock)?;
     // From here on the lock is removed whatever happens.
-    let mut held = Held { store: Arc::clone(&repository.store), id, renewal: None };
+    let renewed_ns = Arc::clone(&put.renewed_ns);
+    let mut held = Held { store: Arc::clone(&repository.store), id, renewal: None, renewed_ns };
     for listed in repository.store.list(store::Kind::Lock)? {
         if listed.id != id {
             refuse_if_taken(repository, listed.id, claim, world)?;
@@ -95,6 +100,7 @@ struct Putter {
     codec: Codec,
     world: World,
     id: Mac,
+    renewed_ns: Arc<AtomicI64>,
 }
 
 impl Putter {
@@ -118,7 +124,9 @@ fn renew(put: &Putter, mut lock: Lock, stop: &(Mutex<bool>, Condvar)) {
         }
         lock.timestamp = Stamp::from_nanos(put.world.clock.now_ns());
         // One renewal that fails leaves five minutes for the next one.
-        let _ = put.put(&lock);
+        if put.put(&lock).is_ok() {
+            put.renewed_ns.store(lock.timestamp.to_nanos(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -153,6 +161,20 @@ fn refuse_if_taken(repository: &Repository, other: Mac, claim: Claim, world: &Wo
 }
 
 impl Held {
+    /// Whether nobody can have taken it for a dead one's: after a machine slept, or could not reach
+    /// the store, it may have been.
+    ///
+    /// # Errors
+    /// `Locked`.
+    pub fn still_holds(&self, world: &World) -> Result<(), Error> {
+        let age = world.clock.now_ns().saturating_sub(self.renewed_ns.load(Ordering::Relaxed));
+        if age < STALE_NS {
+            return Ok(());
+        }
+        let what = "the lock could not be renewed for ten minutes, so that others may have been at work";
+        Err(Error::new(Kind::Locked, what).with_remedy("run it again"))
+    }
+
     /// Removes the lock.
     ///
     /// # Errors

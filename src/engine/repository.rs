@@ -8,14 +8,14 @@ use crate::base::secret::Secret;
 use crate::base::stamp::Stamp;
 use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
-use crate::engine::index::{Builder, Index};
+use crate::engine::index::{Builder, Index, Sight};
 use crate::engine::{NoCache, StateCache, World};
 use crate::format::config::{Config, DEFAULT_KDF, Encryption, Kdf};
 use crate::format::kind::{Resource, Version};
 use crate::format::{envelope, state};
 use crate::pool::Queue;
 use crate::ports::store::{self, Item, Store};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// States fetched at the same time: latency decides, they are small.
 const STATE_FETCHERS: usize = 8;
@@ -168,6 +168,14 @@ impl Closed {
     }
 }
 
+/// What becomes of a state that cannot be read.
+type Unreadable<'a> = dyn Fn(Mac, Error) -> Result<(), Error> + Sync + 'a;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere ends the whole run.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A store, unlocked.
 pub struct Repository {
     /// Where its files are.
@@ -204,6 +212,36 @@ impl Repository {
     /// # Errors
     /// A state that is damaged or newer than this program, by its name.
     pub fn load_index(&self, world: &World) -> Result<Index, Error> {
+        Ok(self.read_states(world, &|_, error| Err(error))?.finish())
+    }
+
+    /// As [`Repository::load_index`], coloured packfiles included.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn load_everything(&self, world: &World) -> Result<Index, Error> {
+        Ok(self.read_states(world, &|_, error| Err(error))?.finish_for(Sight::Everything))
+    }
+
+    /// As [`Repository::load_index`], without the states that are damaged: those are told.
+    ///
+    /// # Errors
+    /// A state newer than this program, and what concerns the store as a whole.
+    pub fn load_what_is_readable(&self, world: &World) -> Result<(Index, Vec<(Mac, Error)>), Error> {
+        let damaged: Mutex<Vec<(Mac, Error)>> = Mutex::default();
+        let builder = self.read_states(world, &|id, error| {
+            if error.kind != Kind::Damaged {
+                return Err(error);
+            }
+            lock(&damaged).push((id, error));
+            Ok(())
+        })?;
+        let mut damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        damaged.sort_by_key(|(id, _)| *id);
+        Ok((builder.finish(), damaged))
+    }
+
+    fn read_states(&self, world: &World, unreadable: &Unreadable<'_>) -> Result<Builder, Error> {
         let listed = self.store.list(store::Kind::State)?;
         let queue = Queue::new(listed.len().max(1));
         for state in &listed {
@@ -219,10 +257,10 @@ impl Repository {
                     while let Some(id) = queue.pop() {
                         let read = match world.cancel.is_cancelled() {
                             true => Err(Error::cancelled()),
-                            false => self.read_state(&id, &builder),
+                            false => self.read_state(&id, &builder).or_else(|error| unreadable(id, error)),
                         };
                         if let Err(error) = read {
-                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            lock(&failure).get_or_insert(error);
                             queue.abandon();
                         }
                     }
@@ -232,7 +270,7 @@ impl Repository {
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+        Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn read_state(&self, id: &Mac, builder: &Mutex<Builder>) -> Result<(), Error> {
@@ -251,7 +289,7 @@ impl Repository {
         let mut entries = Vec::new();
         let meta =
             state::decode(&body, version, &mut |entry| entries.push(entry)).map_err(|e| named(e.into()))?;
-        let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut builder = lock(builder);
         entries.into_iter().for_each(|entry| builder.add(entry));
         builder.end_state(&meta);
         Ok(())

@@ -15,6 +15,7 @@ mod info;
 mod interrupt;
 mod locate;
 mod ls;
+mod maintenance;
 mod policy;
 mod prune;
 mod refusals;

@@ -16,16 +16,10 @@ pub static COMMANDS: &[Command] = &[
     gone("service", "Not available: this program uses no service of Plakar's web site."),
     gone("token", "Not needed: this program never logs in anywhere."),
     gone("ui", "Not available: use ls, cat and info."),
-    later("maintenance"),
-    later("repair"),
 ];
 
 const fn gone(word: &'static str, about: &'static str) -> Command {
     Command { word, action: "", synopsis: "", about, options: &[], at: At::Store, run: tell }
-}
-
-const fn later(word: &'static str) -> Command {
-    gone(word, "Not part of this version yet.")
 }
 
 fn tell(_: &mut Session, command: &Command, _: Parsed) -> Result<u8, Failure> {

@@ -1,0 +1,66 @@
+//! `repair`: lost or damaged states rebuilt from the indexes of packfiles.
+
+use crate::cli::args::{Opt, Parsed, Takes};
+use crate::cli::cmd::backup::lockless;
+use crate::cli::cmd::restore::count;
+use crate::cli::commands::Command;
+use crate::cli::exit::{DONE, FAILED, Failure};
+use crate::cli::open;
+use crate::cli::report::Warnings;
+use crate::cli::session::Session;
+use crate::engine::repair;
+use crate::world::host;
+use std::sync::Arc;
+
+/// Its options.
+pub const OPTIONS: &[Opt] = &[Opt::new("apply", Takes::Switch, "do the actual repair")];
+
+/// Repairs, or tells what would be repaired.
+///
+/// # Errors
+/// What could not be rebuilt; the store's.
+pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Failure> {
+    if !parsed.rest.is_empty() {
+        return Err(Failure::new("too many arguments"));
+    }
+    let apply = parsed.switch("apply");
+    let (repository, world) = open::unindexed(session, Arc::new(Warnings(Arc::clone(&session.out))))?;
+    let survey = if apply {
+        let host = (!lockless()).then(host::hostname);
+        repair::apply(&repository, host.as_deref(), &world)?
+    } else {
+        repair::survey(&repository, &world)?.0
+    };
+    let out = &session.out;
+    for (id, error) in &survey.damaged_states {
+        let done = if apply { "removed" } else { "to be removed" };
+        out.line(format!("repair: state {id} cannot be read, {done}: {error}"));
+    }
+    for (id, blobs) in &survey.unknown {
+        out.line(format!("repair: packfile {id}: {} in no state", count(*blobs, "blob", "blobs")));
+    }
+    for id in &survey.snapshots {
+        let when = if apply { "is back" } else { "would be back" };
+        out.line(format!("repair: snapshot {} {when}", id.short()));
+    }
+    for (_, error) in &survey.unreadable {
+        out.error_line(format!("error: repair: cannot be rebuilt: {error}"));
+    }
+    for id in &survey.missing {
+        out.error_line(format!("error: repair: packfile {id}: named by a state, and not in the store"));
+    }
+    let packfiles = count(survey.unknown.len(), "packfile", "packfiles");
+    match (survey.has_work(), apply) {
+        (false, _) => session.info("repair: no state is missing"),
+        (true, false) => {
+            out.line(format!("repair: would rebuild the state of {packfiles}, run with -apply to proceed"));
+        }
+        (true, true) => {
+            session.info(&format!("repair: rebuilt the state of {packfiles}; check tells what is whole"));
+        }
+    }
+    match survey.unreadable.is_empty() && survey.missing.is_empty() {
+        true => Ok(DONE),
+        false => Err(Failure::silent(FAILED)),
+    }
+}

@@ -1,0 +1,124 @@
+//! States rebuilt from what packfiles say of themselves.
+//!
+//! Nothing is read back that a state would know better: a packfile that a readable state names, or
+//! coloured, is left as it is. What states say besides places is lost with them: that a snapshot
+//! was removed, for one, so such a snapshot is back.
+
+use crate::base::mac::Mac;
+use crate::engine::World;
+use crate::engine::blobs;
+use crate::engine::error::Error;
+use crate::engine::index::Index;
+use crate::engine::lock::{self, Claim};
+use crate::engine::packfile_index;
+use crate::engine::publish;
+use crate::engine::repository::Repository;
+use crate::format::kind::Resource;
+use crate::format::state::{Entry, Location};
+use crate::ports::store::{self, Item};
+use std::collections::{BTreeSet, HashSet};
+
+/// What is wrong with the states of a store, and what packfiles can tell of it.
+#[derive(Default)]
+pub struct Survey {
+    /// States that cannot be read, and why.
+    pub damaged_states: Vec<(Mac, Error)>,
+    /// Packfiles that no readable state names, and how many blobs each has.
+    pub unknown: Vec<(Mac, usize)>,
+    /// Of those, packfiles that cannot tell what is in them, and why.
+    pub unreadable: Vec<(Mac, Error)>,
+    /// Packfiles that a state names and the store does not have.
+    pub missing: Vec<Mac>,
+    /// Snapshots whose headers are in the unknown packfiles and nowhere else.
+    pub snapshots: Vec<Mac>,
+    entries: Vec<Entry>,
+}
+
+impl Survey {
+    /// Whether there is anything that [`apply`] would do.
+    pub fn has_work(&self) -> bool {
+        !self.entries.is_empty() || !self.damaged_states.is_empty()
+    }
+}
+
+/// Looks, and changes nothing.
+///
+/// # Errors
+/// What concerns the store as a whole.
+pub fn survey(repository: &Repository, world: &World) -> Result<(Survey, Index), Error> {
+    let (index, damaged_states) = repository.load_what_is_readable(world)?;
+    let mut listed = repository.store.list(store::Kind::Packfile)?;
+    listed.sort_unstable_by_key(|file| file.id);
+    let there: HashSet<Mac> = listed.iter().map(|file| file.id).collect();
+    let mut survey = Survey { damaged_states, ..Survey::default() };
+    let mut known: HashSet<Mac> = index.coloured_orphans().keys().copied().collect();
+    for packfile in index.packfiles() {
+        known.insert(packfile.id);
+        if packfile.coloured_ns.is_none() && !there.contains(&packfile.id) {
+            survey.missing.push(packfile.id);
+        }
+    }
+    let mut snapshots = BTreeSet::new();
+    for file in listed.iter().filter(|file| !known.contains(&file.id)) {
+        if world.cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let (footer, records) = match packfile_index::read(repository, file.id, file.size, 0) {
+            Ok(read) => read,
+            Err(error) if blobs::concerns_the_blob(&error) => {
+                survey.unreadable.push((file.id, error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        survey.unknown.push((file.id, records.len()));
+        for record in records {
+            if record.resource == Resource::SNAPSHOT {
+                snapshots.insert(record.mac);
+            }
+            survey.entries.push(Entry::Location(Location {
+                resource: record.resource,
+                version: record.version,
+                mac: record.mac,
+                packfile: file.id,
+                offset: record.offset,
+                length: record.length,
+                flags: record.flags,
+            }));
+        }
+        let timestamp_ns = u64::try_from(footer.timestamp_ns).unwrap_or(0);
+        survey.entries.push(Entry::Packfile { id: file.id, state: Mac::ZERO, timestamp_ns });
+    }
+    let before: HashSet<Mac> = index.snapshots().into_iter().collect();
+    survey.snapshots = snapshots.into_iter().filter(|id| !before.contains(id)).collect();
+    Ok((survey, index))
+}
+
+/// Looks again, alone, publishes one state for all unknown packfiles, and removes the states that
+/// cannot be read, which keep everybody out. Gives what was found.
+///
+/// # Errors
+/// `Locked` when anybody is at work; the store's.
+pub fn apply(repository: &Repository, host: Option<&str>, world: &World) -> Result<Survey, Error> {
+    let held = host
+        .map(|host| lock::take(repository, world.dice.mac(), host, Claim::Exclusive, world))
+        .transpose()?;
+    let (mut survey, index) = survey(repository, world)?;
+    publish::refuse_unwritable(repository, &index)?;
+    if !survey.entries.is_empty() {
+        let id = world.dice.mac();
+        for entry in &mut survey.entries {
+            if let Entry::Packfile { state, .. } = entry {
+                *state = id;
+            }
+        }
+        publish::publish(repository, &index, Some(id), &survey.entries, world)?;
+    }
+    for (id, _) in &survey.damaged_states {
+        repository.store.delete(Item::State(*id))?;
+    }
+    if let Some(held) = held {
+        lock::release(held, world);
+    }
+    Ok(survey)
+}
