@@ -15,10 +15,7 @@ use crate::ports::store::{Access, Item};
 /// # Errors
 /// `Unsupported` for an archive and for a store that another line of Plakar writes.
 pub fn refuse_unwritable(repository: &Repository, index: &Index) -> Result<(), Error> {
-    if repository.store.access() == Access::ReadOnly {
-        let what = format!("{}: an archive is never written to again", repository.store.location());
-        return Err(Error::new(Kind::Unsupported, what));
-    }
+    refuse_archive(repository)?;
     if index.generation() == Generation::V1_0 {
         return Ok(());
     }
@@ -27,6 +24,20 @@ pub fn refuse_unwritable(repository: &Repository, index: &Index) -> Result<(), E
         "this store is written by Plakar v1.1, whose states this program reads but does not write",
     )
     .with_remedy("use Plakar v1.1 to change it"))
+}
+
+/// Refuses an archive.
+///
+/// # Errors
+/// `Unsupported`.
+pub fn refuse_archive(repository: &Repository) -> Result<(), Error> {
+    match repository.store.access() {
+        Access::Full => Ok(()),
+        Access::ReadOnly => {
+            let what = format!("{}: an archive is never written to again", repository.store.location());
+            Err(Error::new(Kind::Unsupported, what))
+        }
+    }
 }
 
 /// Publishes the entries as one state: all of them hold, or none. It is named `id`, or after its

@@ -100,6 +100,7 @@ pub fn survey(repository: &Repository, world: &World) -> Result<(Survey, Index),
 /// # Errors
 /// `Locked` when anybody is at work; the store's.
 pub fn apply(repository: &Repository, host: Option<&str>, world: &World) -> Result<Survey, Error> {
+    publish::refuse_archive(repository)?;
     let held = host
         .map(|host| lock::take(repository, world.dice.mac(), host, Claim::Exclusive, world))
         .transpose()?;

@@ -1,0 +1,276 @@
+// The real Kloset v1.0 on a store, for tests: creates, backs up, checks, restores.
+//
+//	interop create LOCATION HASHING COMPRESSION
+//	interop backup LOCATION PATH
+//	interop ptar FILE HASHING COMPRESSION PATH
+//	interop check LOCATION
+//	interop restore LOCATION DIRECTORY
+//
+// COMPRESSION is a name or "none". The passphrase is INTEROP_PASSPHRASE, none when empty; caches go
+// below INTEROP_CACHE.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"time"
+
+	_ "github.com/PlakarKorp/integration-fs/exporter"
+	_ "github.com/PlakarKorp/integration-fs/importer"
+	_ "github.com/PlakarKorp/integration-fs/storage"
+	_ "github.com/PlakarKorp/integration-ptar/storage"
+	"github.com/PlakarKorp/kloset/caching"
+	"github.com/PlakarKorp/kloset/caching/pebble"
+	"github.com/PlakarKorp/kloset/compression"
+	"github.com/PlakarKorp/kloset/encryption"
+	"github.com/PlakarKorp/kloset/hashing"
+	"github.com/PlakarKorp/kloset/kcontext"
+	"github.com/PlakarKorp/kloset/logging"
+	"github.com/PlakarKorp/kloset/objects"
+	"github.com/PlakarKorp/kloset/repository"
+	"github.com/PlakarKorp/kloset/resources"
+	"github.com/PlakarKorp/kloset/snapshot"
+	"github.com/PlakarKorp/kloset/snapshot/exporter"
+	"github.com/PlakarKorp/kloset/snapshot/importer"
+	"github.com/PlakarKorp/kloset/storage"
+	"github.com/PlakarKorp/kloset/versioning"
+)
+
+func main() {
+	ctx := kcontext.NewKContext()
+	ctx.CWD = "/"
+	ctx.MaxConcurrency = 2
+	ctx.Client = "interop/v1.0"
+	ctx.SetLogger(logging.NewLogger(os.Stdout, os.Stderr))
+	ctx.SetCache(caching.NewManager(pebble.Constructor(os.Getenv("INTEROP_CACHE"))))
+	err := run(ctx, os.Args[1], os.Args[2:])
+	ctx.GetCache().Close()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx *kcontext.KContext, action string, args []string) error {
+	switch action {
+	case "create":
+		_, _, _, err := create(ctx, args[0], args[1], args[2])
+		return err
+	case "ptar":
+		return ptar(ctx, args[0], args[1], args[2], args[3])
+	}
+	repo, err := open(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	switch action {
+	case "backup":
+		return backup(ctx, repo, args[1])
+	case "check":
+		return check(ctx, repo)
+	case "restore":
+		return restore(ctx, repo, args[1])
+	}
+	return fmt.Errorf("%s: no such action", action)
+}
+
+func create(ctx *kcontext.KContext, location, hashingName, compressionName string) (storage.Store, []byte, []byte, error) {
+	config := storage.NewConfiguration()
+	config.Compression = nil
+	if compressionName != "none" {
+		found, err := compression.LookupDefaultConfiguration(compressionName)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		config.Compression = found
+	}
+	found, err := hashing.LookupDefaultConfiguration(hashingName)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	config.Hashing = *found
+	var key []byte
+	var hasher hash.Hash
+	if passphrase := os.Getenv("INTEROP_PASSPHRASE"); passphrase != "" {
+		if key, err = encryption.DeriveKey(config.Encryption.KDFParams, []byte(passphrase)); err != nil {
+			return nil, nil, nil, err
+		}
+		if config.Encryption.Canary, err = encryption.DeriveCanary(config.Encryption, key); err != nil {
+			return nil, nil, nil, err
+		}
+		hasher = hashing.GetMACHasher(storage.DEFAULT_HASHING_ALGORITHM, key)
+	} else {
+		config.Encryption = nil
+		hasher = hashing.GetHasher(storage.DEFAULT_HASHING_ALGORITHM)
+	}
+	plain, err := config.ToBytes()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	version := versioning.GetCurrentVersion(resources.RT_CONFIG)
+	rd, err := storage.Serialize(hasher, resources.RT_CONFIG, version, bytes.NewReader(plain))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	wrapped, err := io.ReadAll(rd)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	store, err := storage.Create(ctx, map[string]string{"location": location}, wrapped)
+	return store, wrapped, key, err
+}
+
+func open(ctx *kcontext.KContext, location string) (*repository.Repository, error) {
+	store, wrapped, err := storage.Open(ctx, map[string]string{"location": location})
+	if err != nil {
+		return nil, err
+	}
+	config, err := storage.NewConfigurationFromWrappedBytes(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	var key []byte
+	if config.Encryption != nil {
+		if key, err = encryption.DeriveKey(config.Encryption.KDFParams, []byte(os.Getenv("INTEROP_PASSPHRASE"))); err != nil {
+			return nil, err
+		}
+		if !encryption.VerifyCanary(config.Encryption, key) {
+			return nil, errors.New("the passphrase is wrong")
+		}
+	}
+	return repository.New(ctx, key, store, wrapped)
+}
+
+func source(ctx *kcontext.KContext, path string) (importer.Importer, error) {
+	opts := &importer.Options{Hostname: "interop", OperatingSystem: "linux", Architecture: "amd64", CWD: "/", MaxConcurrency: 2}
+	return importer.NewImporter(ctx, opts, map[string]string{"location": "fs://" + path})
+}
+
+func backup(ctx *kcontext.KContext, repo *repository.Repository, path string) error {
+	imp, err := source(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer imp.Close(ctx)
+	snap, err := snapshot.Create(repo, repository.DefaultType, "", objects.NilMac)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	if err := snap.Backup(imp, &snapshot.BackupOptions{MaxConcurrency: 2, Name: "default"}); err != nil {
+		return err
+	}
+	return whole(snap)
+}
+
+// whole makes an error of what a backup only counts.
+func whole(snap *snapshot.Builder) error {
+	summary := snap.Header.GetSource(0).Summary
+	if n := summary.Directory.Errors + summary.Below.Errors; n > 0 {
+		return fmt.Errorf("%d entries could not be backed up", n)
+	}
+	return nil
+}
+
+func ptar(ctx *kcontext.KContext, file, hashingName, compressionName, path string) error {
+	store, wrapped, key, err := create(ctx, "ptar://"+file, hashingName, compressionName)
+	if err != nil {
+		return err
+	}
+	repo, err := repository.New(ctx, key, store, wrapped)
+	if err != nil {
+		return err
+	}
+	id := objects.RandomMAC()
+	scan, err := ctx.GetCache().Scan(id)
+	if err != nil {
+		return err
+	}
+	defer scan.Close()
+	writer := repo.NewRepositoryWriter(scan, id, repository.PtarType, "")
+	imp, err := source(ctx, path)
+	if err != nil {
+		return err
+	}
+	snap, err := snapshot.CreateWithRepositoryWriter(writer)
+	if err != nil {
+		return err
+	}
+	opts := &snapshot.BackupOptions{MaxConcurrency: 2, NoCheckpoint: true, NoCommit: true, CleanupVFSCache: true}
+	if err := snap.Backup(imp, opts); err != nil {
+		return err
+	}
+	if err := whole(snap); err != nil {
+		return err
+	}
+	if err := snap.Close(); err != nil {
+		return err
+	}
+	writer.PackerManager.Wait()
+	if err := writer.CommitTransaction(id); err != nil {
+		return err
+	}
+	return store.Close(ctx)
+}
+
+func snapshots(repo *repository.Repository) ([]*snapshot.Snapshot, error) {
+	var loaded []*snapshot.Snapshot
+	for id := range repo.ListSnapshots() {
+		snap, err := snapshot.Load(repo, id)
+		if err != nil {
+			return nil, err
+		}
+		loaded = append(loaded, snap)
+	}
+	if len(loaded) == 0 {
+		return nil, errors.New("no snapshots")
+	}
+	return loaded, nil
+}
+
+func check(ctx *kcontext.KContext, repo *repository.Repository) error {
+	all, err := snapshots(repo)
+	if err != nil {
+		return err
+	}
+	cache, err := ctx.GetCache().Check()
+	if err != nil {
+		return err
+	}
+	defer cache.Close()
+	for _, snap := range all {
+		snap.SetCheckCache(cache)
+		if err := snap.Check("/", &snapshot.CheckOptions{MaxConcurrency: 2}); err != nil {
+			return err
+		}
+	}
+	fmt.Println(len(all))
+	return nil
+}
+
+// restore puts what the newest snapshot was made of into the directory, below its whole path.
+func restore(ctx *kcontext.KContext, repo *repository.Repository, directory string) error {
+	all, err := snapshots(repo)
+	if err != nil {
+		return err
+	}
+	var newest *snapshot.Snapshot
+	var when time.Time
+	for _, snap := range all {
+		if snap.Header.Timestamp.After(when) {
+			newest, when = snap, snap.Header.Timestamp
+		}
+	}
+	exp, err := exporter.NewExporter(ctx, map[string]string{"location": "fs://" + directory})
+	if err != nil {
+		return err
+	}
+	defer exp.Close(ctx)
+	root := newest.Header.GetSource(0).Importer.Directory
+	return newest.Restore(exp, directory, root, &snapshot.RestoreOptions{MaxConcurrency: 2})
+}
