@@ -3,14 +3,29 @@
 use crate::kit::command::Home;
 use crate::kit::connect::Scratch;
 use crate::kit::{skip, trees};
+use plakar::s3::trust::{Trust, Wanted};
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Good until 2126, for 127.0.0.1, by no authority; its key is no secret.
-const CERTIFICATE: &str = include_str!("kit/tls/public.crt");
+/// All certificates are good until 2126 and have this key, which is no secret.
 const KEY: &str = include_str!("kit/tls/private.key");
+
+/// For 127.0.0.1, by no authority.
+const SELF_SIGNED: &str = "public.crt";
+
+/// The same, but marked as an authority's, as `openssl req -x509` does.
+const MARKED: &str = "marked.crt";
+
+/// For 127.0.0.1, by the authority of the last one.
+const ISSUED: &str = "issued.crt";
+const AUTHORITY: &str = "authority.crt";
+
+/// A certificate's file; for a server, and for `ca_file`.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kit/tls").join(name)
+}
 
 /// Stopped when dropped.
 struct Server {
@@ -26,10 +41,10 @@ impl Drop for Server {
     }
 }
 
-fn start(program: &Path, scratch: &Scratch) -> Server {
+fn start(program: &Path, scratch: &Scratch, certificate: &str) -> Server {
     let certs = scratch.join("certs");
     fs::create_dir(&certs).unwrap();
-    fs::write(certs.join("public.crt"), CERTIFICATE).unwrap();
+    fs::copy(file(certificate), certs.join("public.crt")).unwrap();
     fs::write(certs.join("private.key"), KEY).unwrap();
     // Free a moment ago; only another program's bad luck could take it in between.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -46,11 +61,17 @@ fn start(program: &Path, scratch: &Scratch) -> Server {
     Server { child, host }
 }
 
+/// Each attempt waits about a second for a server that is not up yet.
+fn create(home: &Home, store: &str) {
+    let mut attempts = (0..60).map(|_| home.plakar(&["at", store, "create", "-plaintext"]));
+    attempts.find(|ran| ran.code == Some(0) || !ran.stderr.contains("refused")).unwrap().succeeds();
+}
+
 #[test]
 fn minio_with_its_own_certificate_is_trusted_only_when_told_so() {
     let Some(program) = skip::minio_program() else { return };
     let scratch = Scratch::new("tls");
-    let server = start(&program, &scratch);
+    let server = start(&program, &scratch, SELF_SIGNED);
     let home = Home::new("tls");
     let tree = home.dir().join("tree");
     trees::awkward(&tree, trees::Bulk { large: 1 << 20, tiny: 20 });
@@ -63,13 +84,7 @@ fn minio_with_its_own_certificate_is_trusted_only_when_told_so() {
     add("careful", &["use_tls=true"]);
     add("plain", &["use_tls=false"]);
 
-    // Each attempt waits about a second for a server that is not up yet.
-    let attempts = (0..60).map(|_| home.plakar(&["at", "@trusting", "create", "-plaintext"]));
-    attempts
-        .into_iter()
-        .find(|ran| ran.code == Some(0) || !ran.stderr.contains("refused"))
-        .unwrap()
-        .succeeds();
+    create(&home, "@trusting");
     home.plakar(&["at", "@trusting", "backup", "-quiet", tree.to_str().unwrap()]).succeeds();
     home.plakar(&["at", "@trusting", "check", "-quiet"]).succeeds();
     let out = home.path("out");
@@ -77,12 +92,128 @@ fn minio_with_its_own_certificate_is_trusted_only_when_told_so() {
     assert_eq!(trees::differences(&tree, &Path::new(&out).join("tree")), Vec::<String>::new());
 
     for (store, said) in [
-        ("@careful", ["issuer is not known", "tls_insecure_no_verify=true"]),
+        ("@careful", ["issuer is not known", "name a file with the issuer's certificate in ca_file"]),
         ("@plain", ["the endpoint speaks TLS", "use_tls=true"]),
     ] {
         let refused = home.plakar(&["at", store, "ls"]).exits(1);
         for part in said {
             assert!(refused.stderr.contains(part), "{store}: {part} is not in: {refused}");
+        }
+    }
+}
+
+#[test]
+fn minio_is_trusted_by_fingerprint_by_its_own_certificate_or_by_its_authority() {
+    let Some(program) = skip::minio_program() else { return };
+    for (certificate, authority, reason) in [
+        (MARKED, MARKED, "marked as a CA's, CA:TRUE"),
+        (ISSUED, AUTHORITY, "issuer is not known"),
+        (SELF_SIGNED, SELF_SIGNED, "issuer is not known"),
+    ] {
+        let scratch = Scratch::new("trust");
+        let server = start(&program, &scratch, certificate);
+        let home = Home::new("trust");
+        let location = format!("s3://{}/kloset", server.host);
+        let store = |option: &str| {
+            let keys = ["access_key=minioadmin", "secret_access_key=minioadmin"];
+            home.plakar(&[&["store", "add", "s", &location], &keys[..], &[option]].concat()).succeeds();
+        };
+        let again = |option: &str| {
+            home.plakar(&["store", "rm", "s"]).succeeds();
+            store(option);
+        };
+        let ca_file = |name: &str| format!("ca_file={}", file(name).display());
+        store("tls_insecure_no_verify=true");
+        create(&home, "@s");
+
+        again("use_tls=true");
+        let refused = home.plakar(&["at", "@s", "ls"]).exits(1).says(reason).says("tls_fingerprint");
+        let (_, seen) = refused.stderr.split_once("has the fingerprint ").unwrap();
+        let seen = &seen[..64];
+
+        // What the message shows can be copied, and so can what openssl prints.
+        let colons: Vec<String> =
+            seen.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into()).collect();
+        let other = "0".repeat(64);
+        for pin in [seen, &colons.join(":").to_uppercase(), &format!("{other},{seen}")] {
+            again(&format!("tls_fingerprint={pin}"));
+            home.plakar(&["at", "@s", "ls"]).succeeds().prints_nothing();
+        }
+        again(&format!("tls_fingerprint={other}"));
+        home.plakar(&["at", "@s", "ls"]).exits(1).says("not the one that tls_fingerprint names").says(seen);
+
+        again(&ca_file(authority));
+        home.plakar(&["at", "@s", "ls"]).succeeds().prints_nothing();
+        // A pin counts alone: what an authority says does not help another certificate.
+        home.plakar(&["store", "set", "s", &format!("tls_fingerprint={other}")]).succeeds();
+        home.plakar(&["at", "@s", "ls"]).exits(1).says("not the one that tls_fingerprint names");
+
+        let stranger = if authority == AUTHORITY { MARKED } else { AUTHORITY };
+        again(&ca_file(stranger));
+        home.plakar(&["at", "@s", "ls"]).exits(1).says(reason).says(seen);
+
+        // The right certificate does not help under a name that it was not made for.
+        let localhost = server.host.replace("127.0.0.1", "localhost");
+        home.plakar(&[
+            "store",
+            "set",
+            "s",
+            &ca_file(authority),
+            &format!("location=s3://{localhost}/kloset"),
+        ])
+        .succeeds();
+        home.plakar(&["at", "@s", "ls"]).exits(1).says("use a host name that the certificate was made for");
+    }
+}
+
+#[test]
+fn files_of_certificates_are_taken_whole_or_refused_by_name() {
+    let scratch = Scratch::new("trust-files");
+    let good = fs::read_to_string(file(AUTHORITY)).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = scratch.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    // A certificate in its wrapping, but not inside it.
+    let hollow = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let stranger = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+    let key = write("private.key", KEY);
+    let wanted = |authorities: PathBuf| Wanted { authorities: Some(authorities), ..Wanted::default() };
+    let shown = |certificate: PathBuf, key: PathBuf| Wanted {
+        identity: Some((certificate, key)),
+        ..Wanted::default()
+    };
+    let cases = [
+        (wanted(write("two.pem", &format!("{good}{good}"))), None),
+        (shown(file(SELF_SIGNED), key.clone()), None),
+        (wanted(scratch.join("gone.pem")), Some("ca_file /.*gone.pem: no such file or directory")),
+        (wanted(write("empty.pem", "")), Some("ca_file /.*empty.pem: no certificate in PEM form")),
+        (wanted(key.clone()), Some("ca_file /.*private.key: no certificate in PEM form")),
+        (
+            wanted(write("hollow.pem", &format!("{good}{hollow}"))),
+            Some("ca_file /.*hollow.pem: certificate 2 "),
+        ),
+        (wanted(write("cut.pem", &good[..good.len() - 40])), Some("ca_file /.*cut.pem: a PEM section")),
+        (wanted(write("noise.pem", &good.replace('M', "*"))), Some("ca_file /.*noise.pem: a PEM section")),
+        (shown(file(SELF_SIGNED), file(SELF_SIGNED)), Some("client_key /.*public.crt: nothing in PEM form")),
+        (
+            shown(file(SELF_SIGNED), write("enc.key", encrypted)),
+            Some("client_key /.*decrypt it with openssl"),
+        ),
+        (shown(file(SELF_SIGNED), write("odd.key", stranger)), Some("client_cert /.*do not fit each other")),
+    ];
+    for (wanted, complaint) in cases {
+        let found = Trust::load(&wanted).err().map(|fault| fault.to_string());
+        match (complaint, &found) {
+            (None, None) => {}
+            (Some(complaint), Some(found)) => {
+                let parts: Vec<&str> = complaint.split(".*").collect();
+                assert!(parts.iter().all(|part| found.contains(part)), "{complaint:?}\n{found}");
+                assert!(!found.contains("MIG") && !found.contains("MAA"), "{found}");
+            }
+            _ => panic!("{wanted:?}: {found:?}"),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::base::secret::Secret;
 use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::trust;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Name and value of each, as the configuration holds them.
 pub type Options = BTreeMap<String, String>;
@@ -18,12 +20,16 @@ pub enum Role {
     Destination,
 }
 
-const S3: [&str; 7] = [
+const S3: [&str; 11] = [
     "access_key",
     "secret_access_key",
     "session_token",
     "use_tls",
     "tls_insecure_no_verify",
+    "tls_fingerprint",
+    "ca_file",
+    "client_cert",
+    "client_key",
     "region",
     "virtual_host",
 ];
@@ -100,8 +106,8 @@ pub struct S3Options {
     pub session_token: Option<Secret>,
     /// Whether to speak TLS.
     pub use_tls: bool,
-    /// Whether any certificate will do.
-    pub tls_insecure_no_verify: bool,
+    /// Whose certificates are accepted, and which one is shown.
+    pub trust: trust::Wanted,
     /// For signatures, when the server does not tell.
     pub region: Option<String>,
     /// Bucket in the host name (`Some(true)`), in the path (`Some(false)`), or as is usual there.
@@ -142,7 +148,7 @@ impl S3Options {
             secret_access_key: Secret::new(required("secret_access_key")?.into_bytes()),
             session_token: optional("session_token").map(|token| Secret::new(token.into_bytes())),
             use_tls: flag(options, "use_tls", true)?,
-            tls_insecure_no_verify: flag(options, "tls_insecure_no_verify", false)?,
+            trust: trust(options)?,
             region: optional("region"),
             virtual_host: match options.contains_key("virtual_host") {
                 true => Some(flag(options, "virtual_host", false)?),
@@ -165,6 +171,42 @@ impl S3Options {
             },
         })
     }
+}
+
+fn text(options: &Options, name: &str) -> Option<String> {
+    options.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+/// A file by its absolute path: commands run in more than one directory.
+fn file(options: &Options, name: &str) -> Result<Option<PathBuf>, Fault> {
+    match text(options, name).map(PathBuf::from) {
+        Some(path) if !path.is_absolute() => Err(invalid(name, "an absolute path is expected")),
+        path => Ok(path),
+    }
+}
+
+fn trust(options: &Options) -> Result<trust::Wanted, Fault> {
+    let fingerprint = |text: &str| {
+        let digits = text.trim().replace(':', "");
+        let digits = digits.strip_prefix("sha256").unwrap_or(&digits);
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).ok().map(|()| bytes)
+    };
+    let fingerprints = text(options, "tls_fingerprint")
+        .map(|list| list.split(',').map(fingerprint).collect::<Option<Vec<_>>>());
+    Ok(trust::Wanted {
+        insecure: flag(options, "tls_insecure_no_verify", false)?,
+        fingerprints: fingerprints.unwrap_or_else(|| Some(Vec::new())).ok_or_else(|| {
+            invalid("tls_fingerprint", "the SHA-256 of a certificate is expected: 64 hexadecimal digits, colons between them or not, several after commas")
+        })?,
+        authorities: file(options, "ca_file")?,
+        identity: match (file(options, "client_cert")?, file(options, "client_key")?) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(Fault::new(FaultKind::Unsupported, "client_cert without client_key")),
+            (None, Some(_)) => return Err(Fault::new(FaultKind::Unsupported, "client_key without client_cert")),
+        },
+    })
 }
 
 /// The header's value; none for the class that every server has anyway.
@@ -270,7 +312,7 @@ mod tests {
     fn defaults_and_classes() {
         let keys = [("access_key", "a"), ("secret_access_key", "hush")];
         let parsed = S3Options::parse(&options(&keys)).unwrap();
-        assert!(parsed.use_tls && !parsed.tls_insecure_no_verify);
+        assert!(parsed.use_tls && !parsed.trust.insecure);
         assert_eq!((parsed.virtual_host, &parsed.storage_class), (None, &None));
         assert!(!format!("{parsed:?}").contains("hush"));
         for (given, kept) in [("standard", None), ("standard_ia", Some("STANDARD_IA")), ("", None)] {

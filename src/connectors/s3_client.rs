@@ -8,6 +8,7 @@ use crate::s3::bucket::Bucket;
 use crate::s3::client::{Client, Config};
 use crate::s3::proto::address::{Addressing, Endpoint};
 use crate::s3::proto::proxy::Proxies;
+use crate::s3::trust::Trust;
 use std::sync::Arc;
 
 /// Connects to nothing yet.
@@ -26,7 +27,7 @@ pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> 
             Some(false) => Addressing::Path,
         },
         proxies: Proxies::from_environment(&*context.environment),
-        tls_insecure: options.tls_insecure_no_verify,
+        trust: Some(Trust::load(&options.trust)?),
         connections: context.concurrency,
         ..Config::new(endpoint, options.access_key.clone(), options.secret_access_key.clone())
     };

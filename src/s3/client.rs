@@ -7,7 +7,7 @@ use crate::ports::clock::Clock;
 use crate::ports::dice::Dice;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
-use crate::s3::http::{Incoming, Outgoing, Settings, Wire, proxy, uri};
+use crate::s3::http::{ANSWER, CONNECT, Incoming, Outgoing, Settings, Wire, proxy, uri};
 use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
 use crate::s3::proto::date::amz_date;
 use crate::s3::proto::fault::{Failure, Kind, is_region};
@@ -15,6 +15,7 @@ use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
 use crate::s3::proto::retry::{History, Next, Outlook, decide};
 use crate::s3::proto::sign::{Signer, UNSIGNED_PAYLOAD, day_key, payload_hash, sign};
+use crate::s3::trust::{self, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::cell::OnceCell;
@@ -53,8 +54,8 @@ pub struct Config {
     pub addressing: Addressing,
     /// Proxies to reach it through.
     pub proxies: Proxies,
-    /// Accept every certificate.
-    pub tls_insecure: bool,
+    /// Whose certificates are accepted, and which one is shown; `None` for the built-in authorities.
+    pub trust: Option<Trust>,
     /// Requests in flight at once: the number of threads that will use the client.
     pub connections: usize,
     /// Longest time spent on one request, retries and waits included.
@@ -75,7 +76,7 @@ impl Config {
             session_token: None,
             addressing: Addressing::Auto,
             proxies: Proxies::default(),
-            tls_insecure: false,
+            trust: None,
             connections: 16,
             retry_budget: Duration::from_secs(300),
             stall: Duration::from_secs(30),
@@ -116,7 +117,12 @@ impl Client {
             return refuse("region is made of letters, digits, dots, dashes and underscores");
         }
         let wire = Arc::new(Wire::new(Settings {
-            insecure: config.tls_insecure,
+            trust: match &config.trust {
+                Some(trust) => trust.clone(),
+                None => Trust::load(&trust::Wanted::default())?,
+            },
+            connect: CONNECT,
+            answer: ANSWER,
             connections: config.connections.max(1),
             stall: config.stall,
             proxy: config.proxies.choose(&config.endpoint).map(proxy).transpose()?,

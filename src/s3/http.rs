@@ -5,19 +5,21 @@ use crate::s3::proto::address::Endpoint;
 use crate::s3::proto::fault::{Failure, Kind, REMEDY_TLS_OFF};
 use crate::s3::proto::reply::Head;
 use crate::s3::proto::request::{Header, Method};
+use crate::s3::tls::Tls;
+use crate::s3::trust::{Distrust, Trust};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read};
 use std::sync::OnceLock;
 use std::time::Duration;
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector, TcpConnector};
 use ureq::{Agent, BodyReader, Error, Proxy};
 
 /// Longest time for a connection to be made, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
+pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// Longest time from the last byte sent to the end of the answer's head.
-const ANSWER: Duration = Duration::from_secs(120);
+pub const ANSWER: Duration = Duration::from_secs(120);
 
 /// A connection idle for longer is not used again. AWS closes them after 5 s; a probe before each
 /// use finds most of the rest.
@@ -29,8 +31,12 @@ const EXPECT_BYTES: usize = 64 << 10;
 /// How to reach the server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Accept every certificate.
-    pub insecure: bool,
+    /// Whose certificates are accepted.
+    pub trust: Trust,
+    /// Longest time for a connection to be made, TLS included.
+    pub connect: Duration,
+    /// Longest time from the last byte sent to the end of the answer's head.
+    pub answer: Duration,
     /// Connections kept idle: as many as threads that send.
     pub connections: usize,
     /// Longest time without a byte moving, either way.
@@ -152,7 +158,6 @@ impl Wire {
 }
 
 fn agent(settings: &Settings) -> Agent {
-    let tls = ureq::tls::TlsConfig::builder().disable_verification(settings.insecure).build();
     let config = Agent::config_builder()
         .http_status_as_error(false)
         // A redirect would take the signature, and a session token, to another host.
@@ -161,15 +166,18 @@ fn agent(settings: &Settings) -> Agent {
         .max_idle_connections(settings.connections)
         .max_idle_connections_per_host(settings.connections)
         .max_idle_age(IDLE)
-        .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(ANSWER.max(settings.stall)))
+        .timeout_connect(Some(settings.connect))
+        .timeout_recv_response(Some(settings.answer.max(settings.stall)))
         .timeout_per_read(Some(settings.stall))
         .timeout_per_write(Some(settings.stall))
         .user_agent(concat!("plakar/", env!("CARGO_PKG_VERSION")))
         .accept_encoding("identity")
-        .tls_config(tls)
         .proxy(settings.proxy.clone());
-    let chain = ().chain(Witness).chain(DefaultConnector::default());
+    let chain =
+        ().chain(Witness)
+            .chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(Tls(settings.trust.config()));
     Agent::with_parts(config.build(), chain, DefaultResolver::default())
 }
 
@@ -271,7 +279,6 @@ pub fn uri(endpoint: &Endpoint, authority: &str, path: &str, query: &str) -> Str
 fn failure(error: Error, tls: bool) -> Failure {
     match error {
         Error::Io(error) => io_failure(&error),
-        Error::Rustls(error) => tls_failure(&error),
         Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             Failure::new(Kind::Unreachable, "no connection within the time allowed")
         }
@@ -315,26 +322,24 @@ fn io_failure(error: &io::Error) -> Failure {
 }
 
 fn tls_failure(error: &rustls::Error) -> Failure {
-    use rustls::{CertificateError, InvalidMessage};
-    let text = error.to_string();
-    let remedy = match error {
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => REMEDY_TLS_OFF,
-        // The server's own certificate was written with CA:TRUE, as `openssl req -x509` does.
-        rustls::Error::InvalidCertificate(_) if text.contains("CaUsedAsEndEntity") => {
-            "the server's certificate is marked as a CA: make one with basicConstraints=CA:FALSE and a \
-             subjectAltName, or set tls_insecure_no_verify=true"
+    use rustls::{CertificateError, Error, InvalidMessage, OtherError};
+    let distrust = match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            inner.downcast_ref::<Distrust>()
         }
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the certificate's issuer is not known: set tls_insecure_no_verify=true to accept it unseen"
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            return Failure::new(Kind::Trust, format!("TLS: {error}")).with_remedy(REMEDY_TLS_OFF);
         }
-        rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "use a host name that the certificate was made for",
-        rustls::Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "renew the server's certificate, or set this machine's clock",
-        rustls::Error::InvalidCertificate(_) => "set tls_insecure_no_verify=true to accept it unseen",
-        _ => return Failure::new(Kind::Line, format!("TLS: {text}")),
+        Error::AlertReceived(alert) if format!("{alert:?}").contains("Certificate") => {
+            return Failure::new(Kind::Trust, format!("TLS: the server said {alert:?}"))
+                .with_remedy("it wants another certificate of us: set client_cert and client_key");
+        }
+        _ => None,
     };
-    Failure::new(Kind::Trust, format!("TLS: {text}")).with_remedy(remedy)
+    match distrust {
+        Some(distrust) => {
+            Failure::new(Kind::Trust, format!("TLS: {distrust}")).with_remedy(distrust.remedy())
+        }
+        None => Failure::new(Kind::Line, format!("TLS: {error}")),
+    }
 }
