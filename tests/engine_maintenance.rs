@@ -283,7 +283,7 @@ fn a_damaged_state_is_replaced_and_what_cannot_be_rebuilt_is_named() {
     let closed = repository::Closed::read(two.store.clone()).unwrap();
     let repository = closed.unlock(None, &world).unwrap();
     let survey = repair::apply(&repository, Some("testhost"), &world).unwrap();
-    assert_eq!(survey.damaged_states.len(), states.len());
+    assert_eq!(survey.broken.len(), states.len());
     let unreadable: Vec<Mac> = survey.unreadable.iter().map(|(id, _)| *id).collect();
     assert_eq!(unreadable, [smallest.id]);
     assert_eq!(survey.unknown.len(), listed.len() - 1);

@@ -43,6 +43,12 @@ impl StateCache for DiskCache {
         fs::read(self.dir.join(name.to_string())).ok()
     }
 
+    fn names(&self) -> Vec<Mac> {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter_map(|name| Mac::from_hex(&name)).collect()
+    }
+
     fn put(&self, name: &Mac, body: &[u8]) {
         // A full or read-only disk costs time at the next run, nothing else.
         let _ = self.store(name, body);

@@ -8,14 +8,15 @@ use crate::cli::exit::Failure;
 use crate::cli::passphrase;
 use crate::cli::session::{Place, Session};
 use crate::engine::World;
-use crate::engine::blobs::Blobs;
+use crate::engine::blobs::{self, Blobs};
 use crate::engine::error::{Error, Kind};
-use crate::engine::index::Index;
+use crate::engine::index::{Index, Sight};
 use crate::engine::plan::{Fetcher, Width};
 use crate::engine::repository::{Closed, Repository};
 use crate::engine::retention::Retention;
 use crate::engine::select::{self, Argument, Facts, Filters};
 use crate::engine::snapshot::{self, Snapshot};
+use crate::engine::states::{self, Broken};
 use crate::ports::monitor::{Monitor, Silent};
 use crate::ports::store::Store;
 use std::ffi::OsStr;
@@ -118,6 +119,41 @@ pub fn unindexed(session: &Session, monitor: Arc<dyn Monitor>) -> Result<(Reposi
     let repository = unlocked(session, &place, &|closed| ask(session, &place, closed))?;
     session.interruptible()?;
     Ok((repository, world))
+}
+
+/// Where states are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum States {
+    /// Copies on this machine are as good, and cost no request.
+    Copies,
+    /// The store itself, whose states are to be judged.
+    Store,
+}
+
+/// The store that the session was told to use, with what can be read of its states: for what saves
+/// and judges damaged ones. Each state that is not whole is named.
+///
+/// # Errors
+/// As [`store`], but for damaged states.
+pub fn damaged(
+    session: &Session,
+    monitor: Arc<dyn Monitor>,
+    from: States,
+) -> Result<(Opened, Vec<Broken>), Failure> {
+    let (repository, world) = unindexed(session, monitor)?;
+    let cores = session.globals.cpu;
+    if from == States::Copies {
+        match repository.load_index(&world) {
+            Ok(index) => return Ok((Opened { repository, index, world, cores }, Vec::new())),
+            Err(error) if blobs::concerns_the_blob(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let states::States { index, broken } = states::read(&repository, Sight::Readers, &world)?;
+    for Broken { error, .. } in &broken {
+        session.out.error_line(format!("warn: {error}"));
+    }
+    Ok((Opened { repository, index, world, cores }, broken))
 }
 
 fn ask(session: &Session, place: &Place, closed: &Reopen<'_>) -> Result<Repository, Failure> {

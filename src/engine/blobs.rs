@@ -151,15 +151,19 @@ impl<'r> Blobs<'r> {
     /// # Errors
     /// `Damaged` or `Unsupported`, naming packfile, offset, type and name.
     pub fn open(&self, resource: Resource, mac: &Mac, place: Place, stored: &[u8]) -> Result<Vec<u8>, Error> {
-        let limit = plain_max(resource);
+        self.verify(resource, mac, stored).map_err(|fault| fault.context(self.describe(resource, mac, place)))
+    }
+
+    /// As [`Blobs::open`], wherever the bytes are from.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn verify(&self, resource: Resource, mac: &Mac, stored: &[u8]) -> Result<Vec<u8>, Error> {
         let codec = &self.repository.codec;
-        let plain = codec
-            .decode(stored, limit)
-            .map_err(|fault| fault.context(self.describe(resource, mac, place)))?;
+        let plain = codec.decode(stored, plain_max(resource))?;
         let named_by_digest = resource != Resource::SNAPSHOT && resource != Resource::SIGNATURE;
         if named_by_digest && codec.mac(&plain) != *mac {
-            let what = self.describe(resource, mac, place);
-            return Err(Error::new(Kind::Damaged, format!("{what}: its content is not what its name says")));
+            return Err(Error::new(Kind::Damaged, "its content is not what its name says"));
         }
         Ok(plain)
     }

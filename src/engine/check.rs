@@ -11,6 +11,7 @@ use crate::base::path;
 use crate::engine::World;
 use crate::engine::blobs;
 use crate::engine::check_content::{Content, Pending, lock};
+use crate::engine::check_packfiles::{self, Looked};
 use crate::engine::error::{Error, Kind};
 use crate::engine::listing::{DIRPACK, Directories, Listing, Record};
 use crate::engine::plan::Fetcher;
@@ -123,6 +124,17 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         Ok(Checker { fetcher, world, options, content, lists, trees })
     }
 
+    /// Reads every packfile whole and verifies all that is in it. Content found sound here is not
+    /// read again for the snapshots that need it.
+    ///
+    /// # Errors
+    /// `Cancelled` and what concerns the store as a whole.
+    pub fn packfiles(&self) -> Result<Looked, Error> {
+        let blobs = self.fetcher.blobs();
+        let sound = |resource, position, length| self.content.sound(resource, position, length);
+        check_packfiles::check(blobs.repository(), blobs.index(), &sound, self.world)
+    }
+
     /// Checks one snapshot: all of it, or what lies below a path of it.
     ///
     /// # Errors
@@ -131,7 +143,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         let mut pass = Pass { id: *id, checked: Checked::default(), pending: Vec::new(), chunks_expected: 0 };
         match Snapshot::open(self.fetcher.blobs(), id) {
             Ok(snapshot) => self.opened(&mut pass, &snapshot, argument)?,
-            Err(fault) => pass.problem(b"", fault)?,
+            Err(fault) => self.problem(&mut pass, b"", fault)?,
         }
         Ok(pass.checked)
     }
@@ -147,7 +159,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         let start = match snapshot.entry(blobs, &wanted) {
             Ok(start) => Some(start),
             Err(fault) => {
-                pass.problem(&wanted, fault)?;
+                self.problem(pass, &wanted, fault)?;
                 None
             }
         };
@@ -171,7 +183,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
                 && scope == b"/"
             {
                 let what = "the tree of files and the lists of its directories do not hold the same entries";
-                pass.problem(b"", Error::new(Kind::Damaged, what))?;
+                self.problem(pass, b"", Error::new(Kind::Damaged, what))?;
             }
         } else if let Some(entry) = start {
             self.entry(pass, found, Record { mac: Mac::ZERO, entry }, None)?;
@@ -196,13 +208,13 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         }
         let signature = match self.fetcher.blobs().get(Resource::SIGNATURE, &snapshot.id) {
             Ok(signature) => signature,
-            Err(fault) => return pass.problem(b"", fault),
+            Err(fault) => return self.problem(pass, b"", fault),
         };
         let key = snapshot.header.identity.public_key.as_deref().unwrap_or_default();
         if sign::verify(key, &snapshot.digest.0, &signature) {
             return Ok(());
         }
-        pass.problem(b"", Error::new(Kind::Damaged, "its signature is not by the key it names"))
+        self.problem(pass, b"", Error::new(Kind::Damaged, "its signature is not by the key it names"))
     }
 
     /// Reads a tree to its last node; what `visit` returns as an error is a problem too.
@@ -223,13 +235,13 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
             };
             if let Err((key, fault)) = visited {
                 whole = false;
-                pass.problem(key, fault)?;
+                self.problem(pass, key, fault)?;
             }
             Ok(ControlFlow::Continue(()))
         });
         if let Err(fault) = scanned {
             whole = false;
-            pass.problem(b"", fault)?;
+            self.problem(pass, b"", fault)?;
         }
         Ok(whole)
     }
@@ -297,7 +309,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         }
         let mut whole = all.damage.is_empty();
         for fault in std::mem::take(&mut all.damage) {
-            pass.problem(b"", fault)?;
+            self.problem(pass, b"", fault)?;
         }
         let (mut named, mut listed, mut entries) = (Sum::default(), Sum::default(), Sum::default());
         for (directory, object) in &all.objects {
@@ -318,7 +330,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         }
         if whole && scope == b"/" && named != listed {
             let what = "the index of directories and the directories themselves do not agree";
-            pass.problem(b"", Error::new(Kind::Damaged, what))?;
+            self.problem(pass, b"", Error::new(Kind::Damaged, what))?;
         }
         Ok(whole.then_some(entries))
     }
@@ -331,7 +343,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
             let listing = match Directories::default().open(blobs, snapshot, &directory) {
                 Ok(listing) => listing,
                 Err(fault) => {
-                    pass.problem(&directory, fault)?;
+                    self.problem(pass, &directory, fault)?;
                     continue;
                 }
             };
@@ -344,7 +356,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
                         }
                         self.entry(pass, path, record, None)?;
                     }
-                    Err(fault) => pass.problem(&directory, fault)?,
+                    Err(fault) => self.problem(pass, &directory, fault)?,
                 }
             }
         }
@@ -361,7 +373,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
     ) -> Result<Option<List>, Error> {
         let blobs = self.fetcher.blobs();
         let Some(position) = blobs.index().position(Resource::OBJECT, object) else {
-            pass.problem(directory, blobs::unknown(Resource::OBJECT, object))?;
+            self.problem(pass, directory, blobs::unknown(Resource::OBJECT, object))?;
             return Ok(None);
         };
         if let Some(list) = lock(&self.lists).get(&position).filter(|list| list.sound) {
@@ -405,9 +417,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         fault: Error,
     ) -> Result<Option<List>, Error> {
         lock(&self.lists).remove(&position);
-        let what = fault.to_string();
-        pass.problem(directory, fault)?;
-        self.tell(pass.id, directory, true, Outcome::Failed(&what));
+        self.problem(pass, directory, fault)?;
         for record in Listing::from_tree(self.fetcher.blobs(), snapshot, directory).into_iter().flatten() {
             match record {
                 Ok(record) if record.entry.info.mode.is_dir() => {}
@@ -415,7 +425,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
                     let path = path::join(directory, &record.entry.info.name);
                     self.entry(pass, path, record, None)?;
                 }
-                Err(fault) => pass.problem(directory, fault)?,
+                Err(fault) => self.problem(pass, directory, fault)?,
             }
         }
         Ok(None)
@@ -515,16 +525,18 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
             false => Ok(()),
         }
     }
-}
 
-impl Pass {
-    /// Notes what is wrong; what concerns the store as a whole ends the check.
-    fn problem(&mut self, path: &[u8], fault: Error) -> Result<(), Error> {
+    /// Notes and tells what is wrong; what concerns the store as a whole ends the check.
+    fn problem(&self, pass: &mut Pass, path: &[u8], fault: Error) -> Result<(), Error> {
         let about_this = blobs::concerns_the_blob(&fault) || fault.kind == Kind::Unsupported;
         if !about_this {
             return Err(fault);
         }
-        self.checked.problems.push(Problem { path: path.to_vec(), what: fault.to_string() });
+        let what = fault.to_string();
+        // What concerns all of the snapshot is told of its root.
+        let shown = if path.is_empty() { b"/" } else { path };
+        self.tell(pass.id, shown, true, Outcome::Failed(&what));
+        pass.checked.problems.push(Problem { path: path.to_vec(), what });
         Ok(())
     }
 }

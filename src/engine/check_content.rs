@@ -11,7 +11,8 @@ use crate::format::object::Chunk;
 use crate::ports::monitor::Event;
 use crate::ports::store;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A file, or an attribute, whose content is to be verified.
 pub(crate) struct Pending {
@@ -38,6 +39,8 @@ pub(crate) struct Content<'x, 'b, 'r> {
     verdicts: Mutex<Verdicts>,
     /// Length of every packfile that is there, when entries and chunks need only exist.
     packfiles: Option<Mutex<HashMap<Mac, u64>>>,
+    /// Of chunks that were verified with their packfiles, by position: bytes, and one more.
+    lengths: OnceLock<Vec<AtomicU32>>,
 }
 
 impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
@@ -56,7 +59,26 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
             }
         };
         let verdicts = Mutex::new(Verdicts::new(blobs.index().len()));
-        Ok(Content { fetcher, world, verdicts, packfiles })
+        Ok(Content { fetcher, world, verdicts, packfiles, lengths: OnceLock::new() })
+    }
+
+    /// A blob was verified with its packfile: it need not be read again, unless for what it says.
+    pub(crate) fn sound(&self, resource: Resource, position: usize, length: u32) {
+        if resource != Resource::CHUNK && resource != Resource::VFS_ENTRY {
+            return;
+        }
+        let blobs = self.fetcher.blobs().index().len();
+        let lengths = self.lengths.get_or_init(|| (0..blobs).map(|_| AtomicU32::new(0)).collect());
+        if let Some(known) = lengths.get(position) {
+            known.store(length.saturating_add(1), Ordering::Relaxed);
+        }
+        lock(&self.verdicts).sound(position);
+    }
+
+    /// The length of a chunk that was verified with its packfile.
+    fn length(&self, mac: &Mac) -> Option<u32> {
+        let position = self.fetcher.blobs().index().position(Resource::CHUNK, mac)?;
+        self.lengths.get()?.get(position)?.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Verifies everything pending. Returns the content bytes read, and for each item what is
@@ -137,10 +159,15 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
         for (object, chunks) in objects {
             let damaged = chunks.iter().find_map(|chunk| self.fault_of(Resource::CHUNK, &chunk.mac));
             let two_lengths = chunks.iter().any(|chunk| lengths.get(&chunk.mac) != Some(&chunk.length));
-            let outcome = match damaged {
-                Some(why) => Err(why),
-                None if two_lengths => Err("one chunk with two lengths".to_owned()),
-                None => Ok(()),
+            let wrong = chunks.iter().find_map(|chunk| {
+                let is = self.length(&chunk.mac)?;
+                blobs::check_length(&chunk.mac, is as usize, chunk.length).err()
+            });
+            let outcome = match (damaged, wrong) {
+                (Some(why), _) => Err(why),
+                (None, Some(fault)) => Err(fault.to_string()),
+                (None, None) if two_lengths => Err("one chunk with two lengths".to_owned()),
+                (None, None) => Ok(()),
             };
             self.note(Resource::OBJECT, object, outcome);
         }

@@ -1,79 +1,110 @@
-//! The parts of packfiles that no snapshot needs but a repair does: envelope, index, footer.
+//! Packfiles as files: all of each is read and verified, the parts that no snapshot needs but a
+//! repair does (envelope, index, footer) and the blobs that no snapshot names included.
 
 use crate::base::mac::Mac;
 use crate::engine::World;
-use crate::engine::blobs;
+use crate::engine::blobs::{self, Blobs};
 use crate::engine::error::{Error, Kind};
-use crate::engine::index::{Index, Packfile};
+use crate::engine::index::{Index, Place};
 use crate::engine::packfile_index;
 use crate::engine::repository::Repository;
 use crate::format::envelope;
-use crate::format::kind::Resource;
+use crate::format::kind::{Generation, Resource};
+use crate::format::packfile::Record;
 use crate::pool::Queue;
-use crate::ports::store::{self, Item};
+use crate::ports::store::{self, Access, Item};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Packfiles looked at side by side.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
-/// Bytes read at once where all of a packfile is.
+/// Longest packfile that is held in memory: well above what any line of Plakar makes. An archive's
+/// is longer, and is read in pieces.
+const HELD_BYTES_MAX: u64 = 48 << 20;
+
+/// Bytes read at once of a longer one.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// Reads the tail of every packfile in use and verifies it, and all of a packfile where nothing
-/// else protects what is in it: a snapshot's header in a store that neither compresses nor seals.
-/// Returns what is wrong, by packfile.
+/// Hears of a blob that was verified: its type, its position in the index, and its bytes.
+pub type Sound<'a> = dyn Fn(Resource, usize, u32) + Sync + 'a;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What is wrong, by packfile, sorted.
+    pub problems: Vec<(Mac, String)>,
+    /// Whole packfiles that no state names, and the snapshots whose headers are in them: of backups
+    /// under way, broken off, or whose state was lost.
+    pub unnamed: Vec<(Mac, Vec<Mac>)>,
+}
+
+/// Reads every packfile but those on their way out.
 ///
 /// # Errors
 /// `Cancelled` and what concerns the store as a whole.
-pub fn check(repository: &Repository, index: &Index, world: &World) -> Result<Vec<(Mac, String)>, Error> {
+pub fn check(
+    repository: &Repository,
+    index: &Index,
+    sound: &Sound<'_>,
+    world: &World,
+) -> Result<Looked, Error> {
     let listed = repository.store.list(store::Kind::Packfile)?;
-    let sizes: HashMap<Mac, u64> = listed.iter().map(|file| (file.id, file.size)).collect();
-    // An archive's one packfile has another name in its listing than in its state.
-    let only = match listed.as_slice() {
-        [one] => Some(one.size),
-        _ => None,
-    };
-    let bare = repository.config.compression.is_none() && repository.config.encryption.is_none();
-    let mut whole = HashSet::new();
-    if bare {
-        for snapshot in index.snapshots() {
-            for resource in [Resource::SNAPSHOT, Resource::SIGNATURE] {
-                whole.extend(
-                    index.places(resource, &snapshot).iter().map(|place| index.packfile(place.packfile)),
-                );
-            }
+    let mut sizes: HashMap<Mac, u64> = listed.iter().map(|file| (file.id, file.size)).collect();
+    if let ([one], [known], Access::ReadOnly) =
+        (listed.as_slice(), index.packfiles(), repository.store.access())
+    {
+        // An archive's one packfile has another name in its listing than in its state.
+        sizes = HashMap::from([(known.id, one.size)]);
+    }
+    let mut expected = vec![0_usize; index.packfiles().len()];
+    for (_, _, place) in index.iter() {
+        if let Some(count) = expected.get_mut(place.packfile as usize) {
+            *count += 1;
         }
     }
-    let used = || index.packfiles().iter().filter(|packfile| packfile.coloured_ns.is_none());
-    let queue = Queue::new(used().count());
-    for packfile in used() {
+    let known: HashSet<Mac> = index.packfiles().iter().map(|packfile| packfile.id).collect();
+    let mut jobs: Vec<Job> = (0..)
+        .zip(index.packfiles().iter().zip(expected))
+        .filter(|(_, (packfile, _))| packfile.coloured_ns.is_none())
+        .map(|(number, (packfile, expected))| Job {
+            id: packfile.id,
+            size: sizes.get(&packfile.id).copied(),
+            known: Some(Known { number, end: packfile.end, expected }),
+        })
+        .collect();
+    let unnamed =
+        sizes.iter().filter(|(id, _)| !known.contains(id) && !index.coloured_orphans().contains_key(id));
+    jobs.extend(unnamed.map(|(id, size)| Job { id: *id, size: Some(*size), known: None }));
+    jobs.sort_unstable_by_key(|job| job.id);
+    let queue = Queue::new(jobs.len().max(1));
+    for job in jobs {
         // The queue has room for all of them.
-        let _ = queue.push(packfile);
+        let _ = queue.push(job);
     }
     queue.close();
-    let problems: Mutex<Vec<(Mac, String)>> = Mutex::default();
+    let looking = Looking { repository, index, sound, blobs: Blobs::for_lookups(repository, index) };
+    let looked: Mutex<Looked> = Mutex::default();
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(packfile) = queue.pop() {
-                    let size = sizes.get(&packfile.id).copied().or(only);
-                    let looked = match (world.cancel.is_cancelled(), size) {
-                        (true, _) => Err(Error::cancelled()),
-                        (false, None) => Err(Error::new(Kind::Damaged, "not in the store")),
-                        (false, Some(size)) => {
-                            let all = whole.contains(&packfile.id);
-                            look(repository, packfile, size, all)
-                        }
+                while let Some(job) = queue.pop() {
+                    let found = match world.cancel.is_cancelled() {
+                        true => Err(Error::cancelled()),
+                        false => looking.packfile(&job),
                     };
-                    let Err(fault) = looked else { continue };
-                    if blobs::concerns_the_blob(&fault) {
-                        let problem = (packfile.id, format!("packfile {}: {fault}", packfile.id));
-                        problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
-                    } else {
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-                        queue.abandon();
+                    let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
+                    match found {
+                        Ok(headers) if job.known.is_none() => looked.unnamed.push((job.id, headers)),
+                        Ok(_) => {}
+                        Err(fault) if blobs::concerns_the_blob(&fault) => {
+                            looked.problems.push((job.id, format!("packfile {}: {fault}", job.id)));
+                        }
+                        Err(fault) => {
+                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+                            queue.abandon();
+                        }
                     }
                 }
             });
@@ -82,30 +113,146 @@ pub fn check(repository: &Repository, index: &Index, world: &World) -> Result<Ve
     if let Some(fault) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(fault);
     }
-    let mut problems = problems.into_inner().unwrap_or_else(PoisonError::into_inner);
-    problems.sort();
-    Ok(problems)
+    let mut looked = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
+    looked.problems.sort();
+    looked.unnamed.sort();
+    Ok(looked)
 }
 
-fn look(repository: &Repository, known: &Packfile, size: u64, whole: bool) -> Result<(), Error> {
-    packfile_index::read(repository, known.id, size, known.end)?;
-    if whole { envelope_mac(repository, Item::Packfile(known.id), size) } else { Ok(()) }
+struct Job {
+    id: Mac,
+    /// `None` when the store does not have it.
+    size: Option<u64>,
+    /// `None` when no state names it.
+    known: Option<Known>,
 }
 
-/// Reads all of a packfile, in pieces.
-fn envelope_mac(repository: &Repository, item: Item, size: u64) -> Result<(), Error> {
-    let end = size.saturating_sub(envelope::TRAILER as u64);
-    let mut running = repository.codec.keyed().start();
-    let mut at = 0;
-    while at < end {
-        let length = PIECE_BYTES.min(end - at);
-        let piece = repository.store.get_range(item, at, usize::try_from(length).unwrap_or(usize::MAX))?;
-        running.update(&piece);
-        at += length;
+/// What states say of a packfile.
+struct Known {
+    number: u32,
+    /// Of its last blob.
+    end: u64,
+    /// Blobs in it.
+    expected: usize,
+}
+
+struct Looking<'a> {
+    repository: &'a Repository,
+    index: &'a Index,
+    sound: &'a Sound<'a>,
+    blobs: Blobs<'a>,
+}
+
+impl Looking<'_> {
+    /// Verifies a packfile; gives the snapshots whose headers are in it.
+    fn packfile(&self, job: &Job) -> Result<Vec<Mac>, Error> {
+        let damaged = |what: String| Error::new(Kind::Damaged, what);
+        let size = job.size.ok_or_else(|| damaged("not in the store".to_owned()))?;
+        let item = Item::Packfile(job.id);
+        let end = job.known.as_ref().map_or(0, |known| known.end);
+        let held = (size <= HELD_BYTES_MAX).then(|| self.repository.store.get(item, size)).transpose()?;
+        let mac = match &held {
+            // Its blobs may be whole all the same, so that what is wrong is told behind them.
+            Some(file) => envelope::open(file, Resource::PACKFILE, self.repository.codec.keyed())
+                .map(|_| ())
+                .map_err(Error::from),
+            None => self.in_pieces(item, size),
+        };
+        let mut faults = Vec::new();
+        let read = match &held {
+            Some(file) => packfile_index::decode(self.repository, size, end, &|from, length| {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let part = file.get(from..).and_then(|rest| rest.get(..length)).map(<[u8]>::to_vec);
+                part.ok_or_else(|| damaged(format!("{} bytes, {size} were listed", file.len())))
+            }),
+            None => packfile_index::read(self.repository, job.id, size, end),
+        };
+        match (mac, read) {
+            (Err(fault), _) | (_, Err(fault)) if !blobs::concerns_the_blob(&fault) => return Err(fault),
+            (mac, Ok((_, records))) => {
+                faults.extend(mac.err().map(|fault| fault.to_string()));
+                let file = held.as_deref();
+                faults.extend(self.records(job, &records, file));
+                if faults.is_empty() {
+                    let headers = records.iter().filter(|record| record.resource == Resource::SNAPSHOT);
+                    return Ok(headers.map(|record| record.mac).collect());
+                }
+            }
+            (mac, Err(fault)) => {
+                faults.extend(mac.err().map(|fault| fault.to_string()));
+                faults.push(fault.to_string());
+            }
+        }
+        Err(damaged(faults.join("; ")))
     }
-    let trailer = repository.store.get_range(item, end, envelope::TRAILER)?;
-    match running.finish().0[..] == trailer[..] {
-        true => Ok(()),
-        false => Err(Error::new(Kind::Damaged, "its MAC does not match: altered or cut")),
+
+    /// Holds the packfile's own index against what states say, and each blob against its name.
+    fn records(&self, job: &Job, records: &[Record], file: Option<&[u8]>) -> Vec<String> {
+        let mut faults = Vec::new();
+        let (mut agreed, mut unknown) = (0, 0);
+        for record in records.iter().filter(|record| record.resource != Resource::RANDOM) {
+            let place = job.known.as_ref().map(|known| Place {
+                packfile: known.number,
+                offset: record.offset,
+                length: record.length,
+            });
+            let places = self.index.places(record.resource, &record.mac);
+            match place {
+                Some(place) if places.contains(&place) => agreed += 1,
+                _ => unknown += 1,
+            }
+            let Some(file) = file else { continue };
+            match self.blob(record, file) {
+                Err(why) => faults.push(why),
+                Ok(length) if place.is_some_and(|place| places.contains(&place)) => {
+                    if let Some(position) = self.index.position(record.resource, &record.mac) {
+                        (self.sound)(record.resource, position, length);
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
+        if let Some(known) = &job.known {
+            if agreed < known.expected {
+                let missing = known.expected - agreed;
+                faults.push(format!("{missing} blobs that states place in it are not in its index"));
+            }
+            // The other line takes single blobs back.
+            if unknown > 0 && self.index.generation() == Generation::V1_0 {
+                faults.push(format!("{unknown} blobs of its index are in no state"));
+            }
+        }
+        faults
+    }
+
+    fn blob(&self, record: &Record, file: &[u8]) -> Result<u32, String> {
+        let told = || format!("{} {} at {}", record.resource, record.mac.short(), record.offset);
+        let start = usize::try_from(record.offset).ok().and_then(|at| at.checked_add(envelope::HEAD));
+        let stored = start.and_then(|at| file.get(at..at.checked_add(record.length as usize)?));
+        let stored = stored.ok_or_else(|| format!("{}: beyond its end", told()))?;
+        let plain = self
+            .blobs
+            .verify(record.resource, &record.mac, stored)
+            .map_err(|fault| format!("{}: {fault}", told()))?;
+        Ok(u32::try_from(plain.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Verifies the MAC of a packfile too long to hold.
+    fn in_pieces(&self, item: Item, size: u64) -> Result<(), Error> {
+        let end = size.saturating_sub(envelope::TRAILER as u64);
+        let mut running = self.repository.codec.keyed().start();
+        let mut at = 0;
+        while at < end {
+            let length = PIECE_BYTES.min(end - at);
+            let piece =
+                self.repository.store.get_range(item, at, usize::try_from(length).unwrap_or(usize::MAX))?;
+            running.update(&piece);
+            at += length;
+        }
+        let trailer = self.repository.store.get_range(item, end, envelope::TRAILER)?;
+        match running.finish().0[..] == trailer[..] {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Damaged, "its MAC does not match: altered or cut")),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! 47 bytes a location, searched by halving: ten million blobs take 470 MB and 24 steps.
 
 use crate::base::mac::Mac;
+use crate::engine::states::State;
 use crate::format::kind::{Generation, Resource, Version};
 use crate::format::state::{Entry, Location, Meta};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -47,7 +48,7 @@ pub enum Sight {
 }
 
 /// Gathers states, in any order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Builder {
     records: Vec<Record>,
     numbers: HashMap<Mac, u32>,
@@ -96,6 +97,12 @@ impl Builder {
             }
             Entry::Delete { .. } => {}
         }
+    }
+
+    /// Takes in a whole state.
+    pub(crate) fn take(&mut self, state: State) {
+        state.entries.into_iter().for_each(|entry| self.add(entry));
+        self.end_state(&state.meta);
     }
 
     /// Takes in the end of a state.

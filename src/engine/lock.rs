@@ -7,6 +7,7 @@ use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::base::stamp::Stamp;
 use crate::engine::World;
+use crate::engine::blobs::concerns_the_blob;
 use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
 use crate::engine::repository::Repository;
@@ -130,23 +131,59 @@ fn renew(put: &Putter, mut lock: Lock, stop: &(Mutex<bool>, Condvar)) {
     }
 }
 
-fn refuse_if_taken(repository: &Repository, other: Mac, claim: Claim, world: &World) -> Result<(), Error> {
-    let file = match repository.store.get(Item::Lock(other), limits::LOCK_BYTES_MAX) {
-        // Released between the listing and now.
-        Err(fault) if fault.kind == FaultKind::Missing => return Ok(()),
+/// Locks that nobody can read, and why: each keeps everybody out.
+///
+/// # Errors
+/// What concerns the store as a whole.
+pub fn unreadable(repository: &Repository) -> Result<Vec<(Mac, Error)>, Error> {
+    let mut found = Vec::new();
+    for listed in repository.store.list(store::Kind::Lock)? {
+        match read(repository, listed.id) {
+            Ok(_) => {}
+            Err(error) if concerns_the_blob(&error) => found.push((listed.id, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether anybody is at work on the store, as far as locks tell.
+///
+/// # Errors
+/// The store's.
+pub fn is_held(repository: &Repository, world: &World) -> Result<bool, Error> {
+    for listed in repository.store.list(store::Kind::Lock)? {
+        if read(repository, listed.id)?.is_some_and(|lock| !is_stale(&lock, world)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// `None` when it was released between the listing and now.
+fn read(repository: &Repository, id: Mac) -> Result<Option<Lock>, Error> {
+    let file = match repository.store.get(Item::Lock(id), limits::LOCK_BYTES_MAX) {
+        Err(fault) if fault.kind == FaultKind::Missing => return Ok(None),
         file => file?,
     };
-    let read = || -> Result<Lock, Error> {
+    let decode = || -> Result<Lock, Error> {
         let (_, payload) = envelope::open(&file, Resource::LOCK, repository.codec.keyed())?;
         Ok(Lock::decode(&repository.codec.decode(payload, limits::LOCK_BYTES_MAX as usize)?)?)
     };
-    let lock = read().map_err(|error| {
-        error.context(format_args!("lock {other}")).with_remedy(format!(
-            "remove {} from the store if nobody else is using it",
-            Item::Lock(other).path()
-        ))
+    let lock = decode().map_err(|error| {
+        let how = format!("if nobody is using the store, `repair -apply` removes {}", Item::Lock(id).path());
+        error.context(format_args!("lock {id}")).with_remedy(how)
     })?;
-    if world.clock.now_ns().saturating_sub(lock.timestamp.to_nanos()) >= STALE_NS {
+    Ok(Some(lock))
+}
+
+fn is_stale(lock: &Lock, world: &World) -> bool {
+    world.clock.now_ns().saturating_sub(lock.timestamp.to_nanos()) >= STALE_NS
+}
+
+fn refuse_if_taken(repository: &Repository, other: Mac, claim: Claim, world: &World) -> Result<(), Error> {
+    let Some(lock) = read(repository, other)? else { return Ok(()) };
+    if is_stale(&lock, world) {
         // Not being allowed to tidy up after others is no reason to stop.
         let _ = repository.store.delete(Item::Lock(other));
         return Ok(());

@@ -40,6 +40,7 @@ mod restore_sequential;
 pub mod retention;
 pub mod select;
 pub mod snapshot;
+pub mod states;
 pub mod tree;
 pub mod tree_build;
 mod verdicts;
@@ -68,10 +69,13 @@ pub struct World {
 }
 
 /// Copies of states on this machine. States never change, so a copy is as good as the original, and
-/// a lost one costs a request.
+/// a lost one costs a request; it also bears witness when the original was lost or altered.
 pub trait StateCache: Send + Sync {
     /// The state file of that name, if a copy is at hand.
     fn get(&self, name: &Mac) -> Option<Vec<u8>>;
+
+    /// Names of all copies at hand, in no order.
+    fn names(&self) -> Vec<Mac>;
 
     /// Keeps a copy; failing to is no error.
     fn put(&self, name: &Mac, file: &[u8]);
@@ -83,6 +87,10 @@ pub struct NoCache;
 impl StateCache for NoCache {
     fn get(&self, _: &Mac) -> Option<Vec<u8>> {
         None
+    }
+
+    fn names(&self) -> Vec<Mac> {
+        Vec::new()
     }
 
     fn put(&self, _: &Mac, _: &[u8]) {}

@@ -22,6 +22,21 @@ pub fn read(
     size: u64,
     blobs_end: u64,
 ) -> Result<(Footer, Vec<Record>), Error> {
+    decode(repository, size, blobs_end, &|from, length| {
+        repository.store.get_range(Item::Packfile(id), from, length).map_err(Error::from)
+    })
+}
+
+/// As [`read`], from wherever `range` gives the bytes of: so many from an offset in the file.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode(
+    repository: &Repository,
+    size: u64,
+    blobs_end: u64,
+    range: &dyn Fn(u64, usize) -> Result<Vec<u8>, Error>,
+) -> Result<(Footer, Vec<Record>), Error> {
     let damaged = |what: String| Error::new(Kind::Damaged, what);
     let head = envelope::HEAD as u64;
     let payload = size
@@ -30,7 +45,7 @@ pub fn read(
         .ok_or_else(|| damaged(format!("{size} bytes, its blobs alone need {blobs_end}")))?;
     let last = |length: u64| {
         let length_usize = usize::try_from(length).unwrap_or(usize::MAX);
-        repository.store.get_range(Item::Packfile(id), head + payload - length, length_usize)
+        range(head + payload - length, length_usize)
     };
     let mut length = match blobs_end {
         0 => payload.min(FIRST_BYTES),

@@ -1,18 +1,20 @@
 //! States rebuilt from what packfiles say of themselves.
 //!
 //! Nothing is read back that a state would know better: a packfile that a readable state names, or
-//! coloured, is left as it is. What states say besides places is lost with them: that a snapshot
-//! was removed, for one, so such a snapshot is back.
+//! coloured, is left as it is. A state of which this machine has a copy is put back as it was. What
+//! other lost states said besides places is lost with them: that a snapshot was removed, for one, so
+//! such a snapshot is back.
 
 use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs;
 use crate::engine::error::Error;
-use crate::engine::index::Index;
+use crate::engine::index::{Index, Sight};
 use crate::engine::lock::{self, Claim};
 use crate::engine::packfile_index;
 use crate::engine::publish;
 use crate::engine::repository::Repository;
+use crate::engine::states::{self, Broken, States};
 use crate::format::kind::Resource;
 use crate::format::state::{Entry, Location};
 use crate::ports::store::{self, Item};
@@ -21,8 +23,10 @@ use std::collections::{BTreeSet, HashSet};
 /// What is wrong with the states of a store, and what packfiles can tell of it.
 #[derive(Default)]
 pub struct Survey {
-    /// States that cannot be read, and why.
-    pub damaged_states: Vec<(Mac, Error)>,
+    /// States that are not whole.
+    pub broken: Vec<Broken>,
+    /// Locks that cannot be read, and why: each keeps everybody out.
+    pub damaged_locks: Vec<(Mac, Error)>,
     /// Packfiles that no readable state names, and how many blobs each has.
     pub unknown: Vec<(Mac, usize)>,
     /// Of those, packfiles that cannot tell what is in them, and why.
@@ -37,7 +41,7 @@ pub struct Survey {
 impl Survey {
     /// Whether there is anything that [`apply`] would do.
     pub fn has_work(&self) -> bool {
-        !self.entries.is_empty() || !self.damaged_states.is_empty()
+        !self.entries.is_empty() || !self.broken.is_empty() || !self.damaged_locks.is_empty()
     }
 }
 
@@ -46,11 +50,12 @@ impl Survey {
 /// # Errors
 /// What concerns the store as a whole.
 pub fn survey(repository: &Repository, world: &World) -> Result<(Survey, Index), Error> {
-    let (index, damaged_states) = repository.load_what_is_readable(world)?;
+    let States { index, broken } = states::read(repository, Sight::Readers, world)?;
+    let damaged_locks = lock::unreadable(repository)?;
     let mut listed = repository.store.list(store::Kind::Packfile)?;
     listed.sort_unstable_by_key(|file| file.id);
     let there: HashSet<Mac> = listed.iter().map(|file| file.id).collect();
-    let mut survey = Survey { damaged_states, ..Survey::default() };
+    let mut survey = Survey { broken, damaged_locks, ..Survey::default() };
     let mut known: HashSet<Mac> = index.coloured_orphans().keys().copied().collect();
     for packfile in index.packfiles() {
         known.insert(packfile.id);
@@ -94,18 +99,29 @@ pub fn survey(repository: &Repository, world: &World) -> Result<(Survey, Index),
     Ok((survey, index))
 }
 
-/// Looks again, alone, publishes one state for all unknown packfiles, and removes the states that
-/// cannot be read, which keep everybody out. Gives what was found.
+/// Looks again, alone; puts back states of which this machine has copies, publishes one state for
+/// all unknown packfiles, and removes the states and locks that cannot be read, which keep everybody
+/// out. Gives what was found.
 ///
 /// # Errors
 /// `Locked` when anybody is at work; the store's.
 pub fn apply(repository: &Repository, host: Option<&str>, world: &World) -> Result<Survey, Error> {
     publish::refuse_archive(repository)?;
+    let damaged_locks = lock::unreadable(repository)?;
+    for (id, _) in &damaged_locks {
+        repository.store.delete(Item::Lock(*id))?;
+    }
     let held = host
         .map(|host| lock::take(repository, world.dice.mac(), host, Claim::Exclusive, world))
         .transpose()?;
     let (mut survey, index) = survey(repository, world)?;
+    survey.damaged_locks = damaged_locks;
     publish::refuse_unwritable(repository, &index)?;
+    for broken in &survey.broken {
+        if let Some(copy) = &broken.copy {
+            repository.store.put(Item::State(broken.id), copy)?;
+        }
+    }
     if !survey.entries.is_empty() {
         let id = world.dice.mac();
         for entry in &mut survey.entries {
@@ -115,8 +131,8 @@ pub fn apply(repository: &Repository, host: Option<&str>, world: &World) -> Resu
         }
         publish::publish(repository, &index, Some(id), &survey.entries, world)?;
     }
-    for (id, _) in &survey.damaged_states {
-        repository.store.delete(Item::State(*id))?;
+    for broken in survey.broken.iter().filter(|broken| broken.copy.is_none()) {
+        repository.store.delete(Item::State(broken.id))?;
     }
     if let Some(held) = held {
         lock::release(held, world);

@@ -9,16 +9,13 @@ use crate::base::stamp::Stamp;
 use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::{Builder, Index, Sight};
+use crate::engine::states::{self, State};
 use crate::engine::{NoCache, StateCache, World};
 use crate::format::config::{Config, DEFAULT_KDF, Encryption, Kdf};
+use crate::format::envelope;
 use crate::format::kind::{Resource, Version};
-use crate::format::{envelope, state};
-use crate::pool::Queue;
 use crate::ports::store::{self, Item, Store};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// States fetched at the same time: latency decides, they are small.
-const STATE_FETCHERS: usize = 8;
 
 /// Plaintext sealed into CONFIG to prove a passphrase.
 const CANARY_BYTES: usize = 32;
@@ -168,9 +165,6 @@ impl Closed {
     }
 }
 
-/// What becomes of a state that cannot be read.
-type Unreadable<'a> = dyn Fn(Mac, Error) -> Result<(), Error> + Sync + 'a;
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic elsewhere ends the whole run.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -212,7 +206,7 @@ impl Repository {
     /// # Errors
     /// A state that is damaged or newer than this program, by its name.
     pub fn load_index(&self, world: &World) -> Result<Index, Error> {
-        Ok(self.read_states(world, &|_, error| Err(error))?.finish())
+        Ok(self.read_states(world)?.finish())
     }
 
     /// As [`Repository::load_index`], coloured packfiles included.
@@ -220,61 +214,21 @@ impl Repository {
     /// # Errors
     /// The same.
     pub fn load_everything(&self, world: &World) -> Result<Index, Error> {
-        Ok(self.read_states(world, &|_, error| Err(error))?.finish_for(Sight::Everything))
+        Ok(self.read_states(world)?.finish_for(Sight::Everything))
     }
 
-    /// As [`Repository::load_index`], without the states that are damaged: those are told.
-    ///
-    /// # Errors
-    /// A state newer than this program, and what concerns the store as a whole.
-    pub fn load_what_is_readable(&self, world: &World) -> Result<(Index, Vec<(Mac, Error)>), Error> {
-        let damaged: Mutex<Vec<(Mac, Error)>> = Mutex::default();
-        let builder = self.read_states(world, &|id, error| {
-            if error.kind != Kind::Damaged {
-                return Err(error);
-            }
-            lock(&damaged).push((id, error));
-            Ok(())
-        })?;
-        let mut damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
-        damaged.sort_by_key(|(id, _)| *id);
-        Ok((builder.finish(), damaged))
-    }
-
-    fn read_states(&self, world: &World, unreadable: &Unreadable<'_>) -> Result<Builder, Error> {
-        let listed = self.store.list(store::Kind::State)?;
-        let queue = Queue::new(listed.len().max(1));
-        for state in &listed {
-            // The queue has room for all of them.
-            let _ = queue.push(state.id);
-        }
-        queue.close();
+    fn read_states(&self, world: &World) -> Result<Builder, Error> {
+        let listed: Vec<Mac> = self.store.list(store::Kind::State)?.iter().map(|file| file.id).collect();
         let builder = Mutex::new(Builder::default());
-        let failure = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..STATE_FETCHERS.min(listed.len()) {
-                scope.spawn(|| {
-                    while let Some(id) = queue.pop() {
-                        let read = match world.cancel.is_cancelled() {
-                            true => Err(Error::cancelled()),
-                            false => self.read_state(&id, &builder).or_else(|error| unreadable(id, error)),
-                        };
-                        if let Err(error) = read {
-                            lock(&failure).get_or_insert(error);
-                            queue.abandon();
-                        }
-                    }
-                });
-            }
-        });
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
+        states::each(&listed, world, &|id| self.read_state(id, &builder))?;
         Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn read_state(&self, id: &Mac, builder: &Mutex<Builder>) -> Result<(), Error> {
-        let named = |error: Error| error.context(format_args!("state {id}"));
+        let named = |error: Error| {
+            let how = "`repair` rebuilds what can be; `check` and `restore` work with the rest";
+            error.context(format_args!("state {id}")).with_remedy(how)
+        };
         let cached = self.cache.get(id).and_then(|file| self.open_state(&file).ok());
         let (version, body) = match cached {
             Some(opened) => opened,
@@ -286,13 +240,23 @@ impl Repository {
                 opened
             }
         };
-        let mut entries = Vec::new();
-        let meta =
-            state::decode(&body, version, &mut |entry| entries.push(entry)).map_err(|e| named(e.into()))?;
-        let mut builder = lock(builder);
-        entries.into_iter().for_each(|entry| builder.add(entry));
-        builder.end_state(&meta);
+        let state = State::decode(&body, version).map_err(named)?;
+        lock(builder).take(state);
         Ok(())
+    }
+
+    /// The state in a file, verified.
+    ///
+    /// # Errors
+    /// `Damaged`; `Unsupported` for one newer than this program.
+    pub(crate) fn decode_state(&self, id: &Mac, file: &[u8]) -> Result<State, Error> {
+        let opened = self.open_state(file).and_then(|(version, body)| State::decode(&body, version));
+        opened.map_err(|error| error.context(format_args!("state {id}")))
+    }
+
+    /// Copies of states on this machine.
+    pub(crate) fn cache(&self) -> &dyn StateCache {
+        &*self.cache
     }
 
     fn open_state(&self, file: &[u8]) -> Result<(Version, Vec<u8>), Error> {

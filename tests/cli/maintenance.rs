@@ -45,6 +45,15 @@ fn repair_tells_and_does_only_what_it_was_told() {
     let path = small.home.dir().join("store/states").join(&state[..2]).join(&state);
     fs::remove_file(&path).unwrap();
     small.run(&["ls"]).succeeds().prints("");
+    // This machine remembers the state, and gives it back as it was.
+    small.run(&["repair"]).succeeds().says("to be put back from this machine's copy");
+    assert!(small.files("states").is_empty());
+    small.run(&["repair", "-apply"]).succeeds().says("put back from this machine's copy");
+    assert_eq!(small.files("states"), [state]);
+    small.is_sound();
+    // Another machine has only the packfiles to go by.
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(small.home.dir().join("home/.cache")).unwrap();
     let told = small.run(&["repair"]).succeeds().says(&format!("snapshot {} would be back", &id[..8]));
     told.says("would rebuild the state of 2 packfiles, run with -apply to proceed");
     assert!(small.files("states").is_empty());
@@ -57,7 +66,7 @@ fn repair_tells_and_does_only_what_it_was_told() {
     fs::write(&path, b"not a state").unwrap();
     fs::remove_dir_all(small.home.dir().join("home/.cache")).unwrap();
     small.run(&["ls"]).exits(1).says(&state);
-    small.run(&["repair"]).succeeds().says(&format!("repair: state {state} cannot be read, to be removed"));
+    small.run(&["repair"]).succeeds().says(&format!("repair: state {state}: ")).says(": to be removed\n");
     small.run(&["repair", "-apply"]).succeeds();
     assert_eq!(small.ids().len(), 1);
     small.is_sound();

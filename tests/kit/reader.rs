@@ -98,8 +98,9 @@ impl Opened {
 
     /// What a check finds wrong with whole packfiles.
     pub fn packfile_problems(&self) -> Vec<String> {
-        let problems = check_packfiles::check(&self.repository, &self.index, &self.world).unwrap();
-        problems.into_iter().map(|(_, what)| what).collect()
+        let looked =
+            check_packfiles::check(&self.repository, &self.index, &|_, _, _| {}, &self.world).unwrap();
+        looked.problems.into_iter().map(|(_, what)| what).collect()
     }
 
     /// Every problem a check finds, as lines.

@@ -1,17 +1,19 @@
 //! `check`: whether everything is there and is what it was.
 
 use crate::base::mac::Mac;
+use crate::base::stamp::Stamp;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::cmd::restore::{concurrency, count};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
-use crate::cli::open::{self, Opened};
+use crate::cli::open::{self, Opened, States};
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
 use crate::engine::check::Checker;
 pub use crate::engine::check::Options;
-use crate::engine::select::{self, Argument};
+use crate::engine::lock;
+use crate::engine::select::{self, Argument, Filters};
 use std::os::unix::ffi::OsStrExt;
 
 /// Its own options.
@@ -32,12 +34,66 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         .unless(parsed.switch("silent"));
     let report = Report::new(session.out.clone(), Wording::Check, lines);
     let cores = concurrency(&parsed, session.globals.cpu)?;
-    let mut opened = open::store(session, Some(report.clone()))?;
+    let fast = parsed.switch("fast");
+    // Words and filters narrow the check to snapshots; without them all of the store is meant.
+    let filters = filters::filters(&parsed, Stamp::from_nanos(session.clock.now_ns()))?;
+    let narrowed = !parsed.rest.is_empty() || filters != Filters::default();
+    let from = if fast || narrowed { States::Copies } else { States::Store };
+    let (mut opened, broken) = open::damaged(session, report.clone(), from)?;
     opened.cores = cores;
     let wanted = wanted(&opened, &parsed)?;
-    let options = Options { fast: parsed.switch("fast"), signatures: !parsed.switch("no-verify") };
+    let options = Options { fast, signatures: !parsed.switch("no-verify") };
     let _running = report.run(&session.cancel);
-    verify(session, &opened, &wanted, options)
+    let blobs = opened.walk_blobs();
+    let fetcher = opened.fetcher(&blobs);
+    let checker = Checker::new(&fetcher, &opened.world, options)?;
+    let mut failed = vec![count_of(broken.len(), "state", "states")];
+    if !narrowed {
+        failed.push(count_of(locks(session, &opened)?, "lock", "locks"));
+        if !options.fast {
+            failed.push(count_of(packfiles(session, &opened, &checker)?, "packfile", "packfiles"));
+        }
+    }
+    failed.push(count_of(snapshots(session, &checker, &wanted)?, "snapshot", "snapshots"));
+    let failed: Vec<String> = failed.into_iter().flatten().collect();
+    match failed.is_empty() {
+        true => Ok(DONE),
+        false => Err(Failure::new(format!("check failed for {}", failed.join(", ")))),
+    }
+}
+
+fn count_of(number: usize, one: &str, many: &str) -> Option<String> {
+    (number > 0).then(|| count(number, one, many))
+}
+
+/// Tells of locks that nobody can read; how many there are.
+fn locks(session: &Session, opened: &Opened) -> Result<usize, Failure> {
+    let unreadable = lock::unreadable(&opened.repository)?;
+    for (_, error) in &unreadable {
+        let failure = Failure::from(error.clone());
+        session.out.error_line(format!("warn: {}", failure.message.unwrap_or_default()));
+    }
+    Ok(unreadable.len())
+}
+
+/// Reads every packfile and tells of those that are not whole; how many there are. One that no state
+/// names is told too, unless somebody is just at work: it may be garbage, or all that is left.
+fn packfiles(session: &Session, opened: &Opened, checker: &Checker<'_, '_, '_>) -> Result<usize, Failure> {
+    let looked = checker.packfiles()?;
+    for (_, what) in &looked.problems {
+        session.out.error_line(format!("warn: {what}"));
+    }
+    if !looked.unnamed.is_empty() && !lock::is_held(&opened.repository, &opened.world).unwrap_or(false) {
+        for (id, headers) in &looked.unnamed {
+            let headers: Vec<String> = headers.iter().map(Mac::short).collect();
+            let what = match headers.is_empty() {
+                true => "of a backup that was broken off, or its state was lost".to_owned(),
+                false => format!("with snapshot {}: `repair` tells more", headers.join(", ")),
+            };
+            session.out.error_line(format!("warn: packfile {id}: in no state, {what}"));
+        }
+    }
+    Ok(looked.problems.len())
 }
 
 /// Checks these snapshots and says what came of each.
@@ -53,6 +109,18 @@ pub fn verify(
     let blobs = opened.walk_blobs();
     let fetcher = opened.fetcher(&blobs);
     let checker = Checker::new(&fetcher, &opened.world, options)?;
+    match snapshots(session, &checker, wanted)? {
+        0 => Ok(DONE),
+        failed => Err(Failure::new(format!("check failed for {}", count(failed, "snapshot", "snapshots")))),
+    }
+}
+
+/// Checks these snapshots and says what came of each; how many are not whole.
+fn snapshots(
+    session: &Session,
+    checker: &Checker<'_, '_, '_>,
+    wanted: &[(Mac, Argument)],
+) -> Result<usize, Failure> {
     let mut failed = 0;
     for (id, argument) in wanted {
         let checked = checker.snapshot(id, argument)?;
@@ -67,10 +135,7 @@ pub fn verify(
             }
         }
     }
-    match failed {
-        0 => Ok(DONE),
-        failed => Err(Failure::new(format!("check failed for {}", count(failed, "snapshot", "snapshots")))),
-    }
+    Ok(failed)
 }
 
 /// What the words and filters name, newest first; a word that names nothing is an error. A

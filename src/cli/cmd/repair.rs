@@ -9,6 +9,7 @@ use crate::cli::open;
 use crate::cli::report::Warnings;
 use crate::cli::session::Session;
 use crate::engine::repair;
+use crate::engine::states::Broken;
 use crate::world::host;
 use std::sync::Arc;
 
@@ -32,9 +33,18 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         repair::survey(&repository, &world)?.0
     };
     let out = &session.out;
-    for (id, error) in &survey.damaged_states {
+    for Broken { error, copy, .. } in &survey.broken {
+        let done = match (copy.is_some(), apply) {
+            (true, true) => "put back from this machine's copy",
+            (true, false) => "to be put back from this machine's copy",
+            (false, true) => "removed",
+            (false, false) => "to be removed",
+        };
+        out.line(format!("repair: {error}: {done}"));
+    }
+    for (_, error) in &survey.damaged_locks {
         let done = if apply { "removed" } else { "to be removed" };
-        out.line(format!("repair: state {id} cannot be read, {done}: {error}"));
+        out.line(format!("repair: {error}: {done}"));
     }
     for (id, blobs) in &survey.unknown {
         out.line(format!("repair: packfile {id}: {} in no state", count(*blobs, "blob", "blobs")));
@@ -52,9 +62,11 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let packfiles = count(survey.unknown.len(), "packfile", "packfiles");
     match (survey.has_work(), apply) {
         (false, _) => session.info("repair: no state is missing"),
+        (true, false) if survey.unknown.is_empty() => out.line("repair: run with -apply to proceed"),
         (true, false) => {
             out.line(format!("repair: would rebuild the state of {packfiles}, run with -apply to proceed"));
         }
+        (true, true) if survey.unknown.is_empty() => session.info("repair: check tells what is whole"),
         (true, true) => {
             session.info(&format!("repair: rebuilt the state of {packfiles}; check tells what is whole"));
         }

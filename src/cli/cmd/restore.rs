@@ -7,7 +7,7 @@ use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
 use crate::cli::gotime;
-use crate::cli::open::{self, Opened};
+use crate::cli::open::{self, Opened, States};
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
 use crate::cli::settings::Role;
@@ -48,7 +48,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let lines = Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }
         .unless(parsed.switch("silent"));
     let report = Report::new(session.out.clone(), Wording::Restore, lines);
-    let mut opened = open::store(session, Some(report.clone()))?;
+    let (mut opened, broken) = open::damaged(session, report.clone(), States::Copies)?;
     opened.cores = cores;
     let blobs = opened.walk_blobs();
     let snapshot = choose(session, &opened, &parsed, &argument)?;
@@ -83,6 +83,11 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             "restoration completed with {}",
             count(done.errors.len(), "error", "errors")
         )));
+    }
+    if !broken.is_empty() {
+        let states = count(broken.len(), "state", "states");
+        let what = format!("restored, but {states} of the store could not be read: what they say is unknown");
+        return Err(Failure::new(what).and("`repair` tells what can be rebuilt of them."));
     }
     let path = String::from_utf8_lossy(&path).into_owned();
     session.info(&format!("restore: restoration of {id}:{path} at {} completed successfully", place.word));
