@@ -2,15 +2,17 @@
 
 use crate::base::limits::{S3_PUT_BYTES_MAX, S3_XML_BYTES_MAX};
 use crate::ports::fault::{Fault, FaultKind};
-use crate::s3::client::{Core, Payload, Refusal};
+use crate::s3::client::Core;
 use crate::s3::download::Reader;
 use crate::s3::http::Incoming;
+use crate::s3::payload::Payload;
 use crate::s3::proto::address::Key;
 use crate::s3::proto::fault::{self, Failure, Kind};
 use crate::s3::proto::list::{self, Progress};
 use crate::s3::proto::multipart::{self, Pending};
 use crate::s3::proto::object;
 use crate::s3::proto::request::Request;
+use crate::s3::refusal::Refusal;
 use crate::s3::upload;
 use std::io::Read;
 use std::sync::Arc;

@@ -8,24 +8,22 @@ use crate::ports::dice::Dice;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
 use crate::s3::http::{ANSWER, CONNECT, Incoming, Outgoing, Settings, Wire, proxy, uri};
+use crate::s3::interrupt::Watch;
+use crate::s3::payload::Payload;
 use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
 use crate::s3::proto::date::amz_date;
 use crate::s3::proto::fault::{Failure, Kind, is_region};
 use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
 use crate::s3::proto::retry::{History, Next, Outlook, decide};
-use crate::s3::proto::sign::{Signer, UNSIGNED_PAYLOAD, day_key, payload_hash, sign};
+use crate::s3::proto::sign::{Signer, day_key, sign};
+use crate::s3::refusal::{Refusal, shown};
 use crate::s3::trust::{self, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-/// How often the interrupt is looked at while requests are in flight.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Longest time for last words: removing a lock, aborting an upload.
 const LAST_WORDS_BUDGET: Duration = Duration::from_secs(10);
@@ -159,128 +157,6 @@ impl Client {
             Ok(_) => Ok(Bucket::new(Arc::clone(&self.core), name)),
             Err(why) => Err(Fault::new(FaultKind::Unsupported, why)),
         }
-    }
-}
-
-/// Breaks the requests in flight when the user interrupts.
-struct Watch {
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start(cancel: Cancel, wire: Arc<Wire>) -> Watch {
-        let over = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&over);
-        let thread = thread::Builder::new().name("s3-interrupt".to_owned()).spawn(move || {
-            while !seen.load(Ordering::Relaxed) {
-                if cancel.is_cancelled() {
-                    wire.shut_down();
-                    return;
-                }
-                thread::park_timeout(LOOK);
-            }
-        });
-        // Without the thread an interrupt waits for the stall limit: worse, but it works.
-        Watch { over, thread: thread.ok() }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // Its only way to fail is a panic, which it has none of.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// A body in memory, hashed at most once however often it is sent.
-pub struct Payload<'a> {
-    bytes: Option<&'a [u8]>,
-    hash: OnceCell<String>,
-}
-
-impl<'a> Payload<'a> {
-    /// Of GET, HEAD and DELETE.
-    pub const fn none() -> Payload<'static> {
-        Payload { bytes: None, hash: OnceCell::new() }
-    }
-
-    /// Of PUT and POST.
-    pub const fn new(bytes: &'a [u8]) -> Payload<'a> {
-        Payload { bytes: Some(bytes), hash: OnceCell::new() }
-    }
-
-    fn hash(&self, tls: bool) -> &str {
-        match self.bytes {
-            // TLS protects the body better than a second hash would.
-            Some(bytes) if tls && !bytes.is_empty() => UNSIGNED_PAYLOAD,
-            bytes => self.hash.get_or_init(|| payload_hash(bytes.unwrap_or_default())),
-        }
-    }
-}
-
-/// The last failure of a request, with what led to it.
-#[derive(Debug)]
-pub struct Refusal {
-    /// What was asked.
-    pub subject: String,
-    /// The right that it needs.
-    pub right: String,
-    /// The last failure.
-    pub failure: Failure,
-    /// Attempts and time.
-    pub history: History,
-    /// Interrupted by the user.
-    pub cancelled: bool,
-}
-
-impl Refusal {
-    /// For callers that know nothing of S3.
-    pub fn into_fault(self: Box<Refusal>) -> Fault {
-        if self.cancelled {
-            return Fault::new(FaultKind::Cancelled, format!("{}: interrupted", self.subject));
-        }
-        let failure = self.failure;
-        let remedy = match &*failure.code {
-            "AccessDenied" => Some(format!("needs {}", self.right)),
-            // HEAD has no body to say so in; a proxy's page is quoted instead.
-            "" if failure.kind == Kind::Denied && failure.detail.is_empty() => {
-                Some(format!("needs {}", self.right))
-            }
-            _ => failure.remedy.map(str::to_owned),
-        };
-        let kind = match failure.kind {
-            Kind::Missing | Kind::MissingBucket => FaultKind::Missing,
-            Kind::Exists => FaultKind::Exists,
-            Kind::Denied | Kind::Clock => FaultKind::Denied,
-            Kind::Busy => FaultKind::Busy,
-            Kind::Unreachable | Kind::Line => FaultKind::Broken,
-            Kind::Damaged => FaultKind::Damaged,
-            Kind::Changed => FaultKind::Changed,
-            Kind::Unsupported | Kind::Region | Kind::Trust | Kind::WantsMd5 => FaultKind::Unsupported,
-        };
-        let tried = match self.history.attempts {
-            0 | 1 => String::new(),
-            n => format!(" after {n} attempts in {}", shown(self.history.elapsed)),
-        };
-        let fault = Fault::new(kind, format!("{}: {failure}{tried}", self.subject));
-        match remedy {
-            Some(remedy) => fault.with_remedy(remedy),
-            None => fault,
-        }
-    }
-}
-
-/// `0.4s`, `12s`, `5m2s`.
-fn shown(time: Duration) -> String {
-    match time.as_secs() {
-        0..=9 => format!("{:.1}s", time.as_secs_f64()),
-        secs @ 10..=59 => format!("{secs}s"),
-        secs => format!("{}m{}s", secs / 60, secs % 60),
     }
 }
 

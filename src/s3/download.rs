@@ -2,11 +2,12 @@
 
 use crate::ports::fault::Fault;
 use crate::s3::bucket::Bucket;
-use crate::s3::client::{Payload, Refusal};
 use crate::s3::http::Incoming;
+use crate::s3::payload::Payload;
 use crate::s3::proto::address::Key;
 use crate::s3::proto::fault::{Failure, Kind};
 use crate::s3::proto::object;
+use crate::s3::refusal::Refusal;
 use std::io::{self, Read};
 
 /// Reads the object with this entity tag from its start to `size`.

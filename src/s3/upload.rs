@@ -3,12 +3,13 @@
 use crate::pool::Queue;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::{Bucket, PutOptions, drain};
-use crate::s3::client::{Payload, Refusal};
 use crate::s3::http::Incoming;
+use crate::s3::payload::Payload;
 use crate::s3::proto::address::Key;
 use crate::s3::proto::fault::{Failure, Kind};
 use crate::s3::proto::multipart::{self, Completed};
 use crate::s3::proto::parts::{Plan, SINGLE_PUT_BYTES, plan};
+use crate::s3::refusal::Refusal;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
