@@ -23,6 +23,7 @@ mod minio_main_job;
 mod s3_client;
 mod s3_connectors;
 mod s3_tls;
+mod s3_wire;
 mod seeds;
 mod sigv4;
 mod store_contract;

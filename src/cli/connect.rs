@@ -3,7 +3,7 @@
 use crate::cli::exit::Failure;
 use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
-use crate::connectors::context::{Context, Reading, Writing};
+use crate::connectors::context::{Context, Notice, Reading, Writing};
 use crate::connectors::location::Location;
 use crate::connectors::open;
 use crate::ports::destination::Destination;
@@ -106,11 +106,20 @@ fn context(session: &Session) -> Result<Context, Failure> {
     let cwd = std::env::current_dir()
         .map_err(|error| Failure::new(format!("cannot tell the working directory: {error}")))?;
     let out = Arc::clone(&session.out);
+    let trace: Option<Notice> = session.globals.traces("s3").then(|| {
+        let out = Arc::clone(&session.out);
+        Arc::new(move |line: &str| {
+            out.line(format!("trace: s3: {line}"));
+            // What hangs is to be seen while it hangs.
+            out.flush();
+        }) as Notice
+    });
     Ok(Context {
         clock: Arc::clone(&session.clock),
         dice: Arc::clone(&session.dice),
         cancel: session.cancel.clone(),
         notice: Arc::new(move |line: &str| out.error_line(format!("warn: {line}"))),
+        trace,
         cwd: cwd.as_os_str().as_bytes().to_vec(),
         concurrency: 32,
         environment: Arc::new(|name: &str| std::env::var(name).ok()),

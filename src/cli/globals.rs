@@ -12,7 +12,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt::new("keyfile", Takes::Path("string"), "use passphrase from key file when prompted"),
     Opt::new("no-agent", Takes::Switch, "accepted: everything always runs in this process"),
     Opt::new("quiet", Takes::Switch, "no output except errors"),
-    Opt::new("trace", Takes::Text("string"), "accepted: comma-separated subsystems to trace"),
+    Opt::new("trace", Takes::Text("string"), "trace these subsystems, comma-separated: s3, or all"),
     Opt::new("time", Takes::Switch, "display command execution time"),
     Opt::new("enable-security-check", Takes::Switch, "accepted: no update check is ever made"),
     Opt::new("disable-security-check", Takes::Switch, "accepted: no update check is ever made"),
@@ -29,6 +29,8 @@ pub struct Globals {
     pub keyfile: Option<PathBuf>,
     /// `-quiet`.
     pub quiet: bool,
+    /// `-trace`: subsystems, or `all`.
+    pub trace: Vec<String>,
     /// `-time`.
     pub time: bool,
     /// What followed `at`.
@@ -61,10 +63,22 @@ pub fn read(words: &[OsString], cores: usize) -> Result<Option<Globals>, Failure
         cpu,
         keyfile: parsed.path("keyfile").map(PathBuf::from),
         quiet: parsed.switch("quiet"),
+        trace: parsed.text("trace").map(subsystems).unwrap_or_default(),
         time: parsed.switch("time"),
         at,
         command,
     }))
+}
+
+fn subsystems(list: &str) -> Vec<String> {
+    list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+impl Globals {
+    /// Whether `-trace` asks for this subsystem.
+    pub fn traces(&self, subsystem: &str) -> bool {
+        self.trace.iter().any(|name| name == subsystem || name == "all")
+    }
 }
 
 fn cpu(parsed: &Parsed, cores: usize) -> Result<usize, Failure> {
@@ -104,6 +118,10 @@ mod tests {
         let globals = read(&words("ls at"), 1).unwrap().unwrap();
         assert_eq!((globals.at, globals.cpu), (None, 1));
         assert!(read(&words("-h"), 4).unwrap().is_none());
+        for (list, traced) in [("s3", true), ("cache, s3", true), ("all", true), ("s3x,", false)] {
+            let globals = read(&["-trace".into(), list.into(), "ls".into()], 1).unwrap().unwrap();
+            assert_eq!(globals.traces("s3"), traced, "{list}");
+        }
     }
 
     #[test]

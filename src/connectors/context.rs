@@ -21,6 +21,8 @@ pub struct Context {
     pub cancel: Cancel,
     /// Where remarks go.
     pub notice: Notice,
+    /// Where requests to servers are traced, when they are.
+    pub trace: Option<Notice>,
     /// Working directory, absolute: what relative locations count from.
     pub cwd: Vec<u8>,
     /// Requests in flight at most, per connector.

@@ -7,8 +7,9 @@ use crate::ports::store::{Access, Item, Kind, Listed, Store};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Digits of a temporary name: ten billion names per directory.
 const TEMPORARY_DIGITS: usize = 10;
@@ -153,6 +154,33 @@ impl Store for FsStore {
             }
             _ => Ok(()),
         }
+    }
+
+    fn tidy(&self, age: Duration) -> Result<usize, Fault> {
+        let now_ns = self.context.clock.now_ns();
+        let before_ns = now_ns.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+        let mut removed = 0;
+        for folder in [self.root.clone(), self.root.join("states"), self.root.join("packfiles")] {
+            entries(&folder, &mut |path, is_dir| {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let ours = name.strip_prefix("tmp.").is_some_and(|digits| {
+                    digits.len() == TEMPORARY_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                if !ours || is_dir {
+                    return Ok(());
+                }
+                let fault =
+                    |error: &io::Error| Fault::from_io(format_args!("remove {}", path.display()), error);
+                let metadata = fs::symlink_metadata(path).map_err(|error| fault(&error))?;
+                let changed_ns = metadata.mtime().saturating_mul(1_000_000_000);
+                if metadata.is_file() && changed_ns < before_ns {
+                    fs::remove_file(path).map_err(|error| fault(&error))?;
+                    removed += 1;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(removed)
     }
 
     fn list(&self, kind: Kind) -> Result<Vec<Listed>, Fault> {

@@ -1,6 +1,7 @@
 //! Options of connectors: which there are, and what their values mean.
 
 use crate::base::secret::Secret;
+use crate::connectors::s3_transfer::Transfer;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::trust;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ pub enum Role {
     Destination,
 }
 
-const S3: [&str; 11] = [
+const S3: [&str; 16] = [
     "access_key",
     "secret_access_key",
     "session_token",
@@ -32,6 +33,11 @@ const S3: [&str; 11] = [
     "client_key",
     "region",
     "virtual_host",
+    "bandwidth",
+    "max_parts",
+    "sse",
+    "sse_kms_key_id",
+    "sse_customer_key",
 ];
 
 /// Storage classes of packfiles; the last two give nothing back without a thaw.
@@ -91,7 +97,8 @@ pub fn flag(options: &Options, name: &str, default: bool) -> Result<bool, Fault>
     }
 }
 
-fn invalid(name: &str, expected: &str) -> Fault {
+/// A value that cannot be, and what can.
+pub(super) fn invalid(name: &str, expected: &str) -> Fault {
     Fault::new(FaultKind::Unsupported, format!("invalid {name} value")).with_remedy(expected)
 }
 
@@ -112,6 +119,8 @@ pub struct S3Options {
     pub region: Option<String>,
     /// Bucket in the host name (`Some(true)`), in the path (`Some(false)`), or as is usual there.
     pub virtual_host: Option<bool>,
+    /// How bytes travel and are kept.
+    pub transfer: Transfer,
     /// Of packfiles; `None` leaves it to the server.
     pub storage_class: Option<String>,
     /// What a restore does about objects that are there.
@@ -154,6 +163,7 @@ impl S3Options {
                 true => Some(flag(options, "virtual_host", false)?),
                 false => None,
             },
+            transfer: Transfer::parse(options)?,
             storage_class: optional("storage_class")
                 .map(|class| storage_class(&class))
                 .transpose()?

@@ -29,6 +29,10 @@ pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> 
         proxies: Proxies::from_environment(&*context.environment),
         trust: Some(Trust::load(&options.trust)?),
         connections: context.concurrency,
+        bandwidth: options.transfer.bandwidth,
+        encryption: options.transfer.encryption.clone(),
+        parts_max: options.transfer.parts_max,
+        trace: context.trace.clone(),
         ..Config::new(endpoint, options.access_key.clone(), options.secret_access_key.clone())
     };
     let client = Client::new(

@@ -8,6 +8,7 @@ use crate::connectors::s3_client;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::ports::store::{Access, Item, Kind, Listed, Store};
 use crate::s3::bucket::{Bucket, PutOptions};
+use std::time::Duration;
 
 /// See the module.
 pub struct S3Store {
@@ -38,6 +39,14 @@ impl S3Store {
         [&self.prefix[..], item.path().as_bytes()].concat()
     }
 
+    /// Whether the key is one of a file of this store.
+    fn is_item(&self, key: &[u8]) -> bool {
+        let items = name(key).into_iter().flat_map(|id| {
+            [Kind::State, Kind::Packfile, Kind::Lock].into_iter().map(move |kind| Item::new(kind, id))
+        });
+        items.chain([Item::Config]).any(|item| self.key(item) == key)
+    }
+
     /// What a CONFIG that is not there means to a person.
     fn no_config(&self, fault: Fault) -> Fault {
         if fault.kind != FaultKind::Missing {
@@ -60,6 +69,12 @@ impl S3Store {
     }
 }
 
+/// What the last part of a key names.
+fn name(key: &[u8]) -> Option<Mac> {
+    let name = key.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    std::str::from_utf8(name).ok().and_then(Mac::from_hex)
+}
+
 fn initialized() -> Fault {
     Fault::new(FaultKind::Exists, "bucket already initialized")
         .with_remedy("choose another bucket or prefix; an existing store is never overwritten")
@@ -75,18 +90,15 @@ impl Store for S3Store {
     }
 
     fn create(&self, config: &[u8]) -> Result<(), Fault> {
-        // Looked for first, since some servers pass over the condition on the PUT.
-        match self.bucket.get_object(&self.key(Item::Config), u64::MAX) {
-            Ok(_) => return Err(initialized()),
-            Err(fault) if fault.kind == FaultKind::Missing => {}
-            // Without the right to list, S3 says "forbidden" of what is not there: the PUT decides.
-            Err(fault) if fault.kind == FaultKind::Denied => {}
-            Err(fault) => return Err(fault),
-        }
         match self.put_config(config) {
-            Err(fault) if fault.kind == FaultKind::Exists => Err(initialized()),
-            done => done,
+            Err(fault) if fault.kind == FaultKind::Exists => return Err(initialized()),
+            done => done?,
         }
+        // Where conditions do not hold, the later of two at once has replaced what the other wrote.
+        if !self.bucket.keeps_conditions() && self.get(Item::Config, u64::MAX)? != config {
+            return Err(initialized());
+        }
+        Ok(())
     }
 
     fn get(&self, item: Item, limit: u64) -> Result<Vec<u8>, Fault> {
@@ -111,6 +123,20 @@ impl Store for S3Store {
         self.bucket.delete_object(&self.key(item))
     }
 
+    fn tidy(&self, age: Duration) -> Result<usize, Fault> {
+        let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+        let before = self.bucket.now_ns().saturating_sub(age_ns);
+        let mut pending = self.bucket.pending_uploads(&self.prefix)?;
+        // In a bucket that others use too, only what would have become a file of this store.
+        pending.retain(|upload| {
+            upload.begun_ns.is_some_and(|begun| begun < before) && self.is_item(&upload.key)
+        });
+        for upload in &pending {
+            self.bucket.abort_upload(&upload.key, &upload.upload)?;
+        }
+        Ok(pending.len())
+    }
+
     fn list(&self, kind: Kind) -> Result<Vec<Listed>, Fault> {
         let folder: &[u8] = match kind {
             Kind::State => b"states/",
@@ -120,8 +146,7 @@ impl Store for S3Store {
         let prefix = [&self.prefix[..], folder].concat();
         let mut found = Vec::new();
         self.bucket.list_objects_v2(&prefix, None, &mut |object| {
-            let name = object.key.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-            let id = std::str::from_utf8(name).ok().and_then(Mac::from_hex);
+            let id = name(&object.key);
             // Only what `get` would ask for: foreign names, and names in a wrong place, are passed over.
             if let Some(id) = id.filter(|id| self.key(Item::new(kind, *id)) == object.key) {
                 found.push(Listed { id, size: object.size });

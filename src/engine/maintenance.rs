@@ -19,10 +19,15 @@ use crate::engine::repository::Repository;
 use crate::engine::writer::{Scratch, Writer};
 use crate::format::kind::Resource;
 use crate::format::state::Entry;
+use crate::ports::fault::FaultKind;
 use crate::ports::monitor::Event;
 use crate::ports::store::{self, Item};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+
+/// Age from which on an unfinished write is taken for one that nobody will finish: also those that
+/// need no lock, or run elsewhere, take less than a day for one file.
+const REMAINS_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// How it is done.
 #[derive(Clone, Debug)]
@@ -50,6 +55,8 @@ pub struct Report {
     pub removed_blobs: usize,
     /// Their bytes.
     pub removed_bytes: u64,
+    /// Remains of writes that were broken off, removed.
+    pub remains: usize,
 }
 
 /// Runs it.
@@ -108,6 +115,7 @@ impl Run<'_> {
         self.colour(&index, &listed, &needed, &mut report)?;
         if self.options.delete {
             self.sweep(&index, &listed, &needed, &mut report)?;
+            report.remains = self.tidy()?;
         }
         Ok(report)
     }
@@ -243,6 +251,19 @@ impl Run<'_> {
             report.removed_bytes += listed.get(&id).copied().unwrap_or(0);
         }
         Ok(())
+    }
+
+    /// Space given back that no state speaks of. It may need rights that nothing else needs, so that
+    /// a store does without.
+    fn tidy(&self) -> Result<usize, Error> {
+        match self.repository.store.tidy(REMAINS_AGE) {
+            Err(fault) if fault.kind != FaultKind::Cancelled => {
+                let what = format!("what broken-off writes left behind stays: {fault}");
+                self.world.monitor.tell(Event::Warning(&what));
+                Ok(0)
+            }
+            done => Ok(done?),
+        }
     }
 
     /// Whether the grace period has passed since then.

@@ -3,6 +3,7 @@
 use crate::base::mac::Mac;
 use crate::ports::fault::Fault;
 use std::fmt;
+use std::time::Duration;
 
 /// The three kinds of files a store lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +124,16 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Any but `Missing`.
     fn delete(&self, item: Item) -> Result<(), Fault>;
+
+    /// Removes what writes left behind that were broken off longer ago than `age`, and that no listing
+    /// shows: temporary files, uploads in parts. How many there were.
+    ///
+    /// # Errors
+    /// Any: rights that nothing else needs may be missing.
+    fn tidy(&self, age: Duration) -> Result<usize, Fault> {
+        let _ = age;
+        Ok(0)
+    }
 
     /// Every file of that kind, in no order. Complete, or an error. Names that are not 64 hex
     /// digits are passed over.

@@ -3,13 +3,14 @@
 use crate::base::limits::{S3_PUT_BYTES_MAX, S3_XML_BYTES_MAX};
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::client::Core;
+use crate::s3::create::{self, Conditions};
 use crate::s3::download::Reader;
 use crate::s3::http::Incoming;
 use crate::s3::payload::Payload;
 use crate::s3::proto::address::Key;
 use crate::s3::proto::fault::{self, Failure, Kind};
 use crate::s3::proto::list::{self, Progress};
-use crate::s3::proto::multipart::{self, Pending};
+use crate::s3::proto::multipart;
 use crate::s3::proto::object;
 use crate::s3::proto::request::Request;
 use crate::s3::refusal::Refusal;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub use crate::s3::proto::list::Listed;
+pub use crate::s3::proto::multipart::Pending;
 pub use crate::s3::proto::object::{ObjectInfo, PutOptions, is_kept};
 
 /// A bucket of a [`crate::s3::client::Client`]. Cheap to clone; shared by threads.
@@ -211,19 +213,18 @@ impl Bucket {
     }
 
     pub(super) fn put_whole(&self, key: &Key, body: &[u8], options: &PutOptions) -> Result<(), Fault> {
+        if options.if_none_match {
+            return create::run(self, key, body, options);
+        }
         let put = |options: &PutOptions| {
             self.core.run(&object::put(&self.name, key, options), &Payload::new(body), &mut drain)
         };
-        match self.adapting(options, put) {
-            Err(refusal) if refusal.failure.kind == Kind::Exists && refusal.history.uncertain => {
-                // Perhaps it was our own earlier attempt, whose answer was lost.
-                match self.get_object(key.as_bytes(), body.len() as u64) {
-                    Ok(there) if there == body => Ok(()),
-                    _ => Err(refusal.into_fault()),
-                }
-            }
-            done => done.map_err(Refusal::into_fault),
-        }
+        self.adapting(options, put).map_err(Refusal::into_fault)
+    }
+
+    /// Whether the server was seen to keep to `If-None-Match` in this run.
+    pub fn keeps_conditions(&self) -> bool {
+        self.core.conditions() == Conditions::Kept
     }
 
     /// Asks as `options` say, and once more each for what they allow to be otherwise: a bucket that
@@ -304,8 +305,15 @@ impl Bucket {
     ) -> Result<(), Fault> {
         let mut progress = Progress::default();
         loop {
-            let request = list::request(&self.name, prefix, delimiter, progress.token());
-            let page = self.read_xml(&request, list::parse_page).map_err(Refusal::into_fault)?;
+            let v1 = self.core.lists_v1.load(Ordering::Relaxed);
+            let request = list::request(&self.name, prefix, delimiter, progress.next(), v1);
+            let page = match self.read_xml(&request, list::parse_page) {
+                Err(refusal) if !v1 && progress.next().is_none() && refusal.failure.is_not_implemented() => {
+                    self.core.lists_v1.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                page => page.map_err(Refusal::into_fault)?,
+            };
             let over = progress
                 .accept(prefix, &page)
                 .map_err(|why| Fault::new(FaultKind::Damaged, format!("{request}: {why}")))?;
@@ -321,6 +329,17 @@ impl Bucket {
     /// # Errors
     /// As [`Bucket::list_objects_v2`].
     pub fn pending_uploads(&self, prefix: &[u8]) -> Result<Vec<Pending>, Fault> {
+        let found = self.pending(prefix)?;
+        // MinIO tells the uploads of one key, or all of them.
+        if prefix.is_empty() || !found.is_empty() {
+            return Ok(found);
+        }
+        let mut all = self.pending(b"")?;
+        all.retain(|pending| pending.key.starts_with(prefix));
+        Ok(all)
+    }
+
+    fn pending(&self, prefix: &[u8]) -> Result<Vec<Pending>, Fault> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
@@ -335,6 +354,12 @@ impl Bucket {
                 None => return Ok(found),
             }
         }
+    }
+
+    /// Nanoseconds since 1970 by the server's clock, as far as it is known: what its times are
+    /// compared with.
+    pub fn now_ns(&self) -> i64 {
+        self.core.now_ns()
     }
 
     /// Gives up an upload and its parts; one that is gone already is no error.

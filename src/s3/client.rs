@@ -1,23 +1,28 @@
 //! One server, one set of credentials, and the loop that every request goes through.
 
 use crate::algo::hash::md5;
+use crate::base::limits::S3_PARTS_MAX;
 use crate::base::secret::Secret;
 use crate::ports::cancel::Cancel;
 use crate::ports::clock::Clock;
 use crate::ports::dice::Dice;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
+use crate::s3::create::Conditions;
 use crate::s3::http::{ANSWER, CONNECT, Incoming, Outgoing, Settings, Wire, proxy, uri};
 use crate::s3::interrupt::Watch;
 use crate::s3::payload::Payload;
 use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
 use crate::s3::proto::date::amz_date;
+use crate::s3::proto::encryption::Encryption;
 use crate::s3::proto::fault::{Failure, Kind, is_region};
+use crate::s3::proto::pace::Pace;
 use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
-use crate::s3::proto::retry::{History, Next, Outlook, decide};
+use crate::s3::proto::retry::{History, Next, Outlook, RETRIES_PER_SECOND, RETRIES_SAVED, decide};
 use crate::s3::proto::sign::{Signer, day_key, sign};
 use crate::s3::refusal::{Refusal, shown};
+use crate::s3::throttle::Throttle;
 use crate::s3::trust::{self, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -60,6 +65,14 @@ pub struct Config {
     pub retry_budget: Duration,
     /// Longest time without a byte moving before a connection counts as broken.
     pub stall: Duration,
+    /// Bytes a second of all bodies together, both ways; no limit when `None`.
+    pub bandwidth: Option<u64>,
+    /// How objects are encrypted by the server.
+    pub encryption: Encryption,
+    /// Most parts of one upload: some servers take fewer than S3.
+    pub parts_max: u64,
+    /// Told of every attempt, without any secret.
+    pub trace: Option<Notice>,
 }
 
 impl Config {
@@ -78,6 +91,10 @@ impl Config {
             connections: 16,
             retry_budget: Duration::from_secs(300),
             stall: Duration::from_secs(30),
+            bandwidth: None,
+            encryption: Encryption::default(),
+            parts_max: S3_PARTS_MAX,
+            trace: None,
         }
     }
 }
@@ -114,6 +131,11 @@ impl Client {
         if config.region.as_deref().is_some_and(|region| !is_region(region)) {
             return refuse("region is made of letters, digits, dots, dashes and underscores");
         }
+        if matches!(config.encryption, Encryption::Customer(_)) && !config.endpoint.tls() {
+            let fault =
+                Fault::new(FaultKind::Unsupported, "sse_customer_key would cross the line in the open");
+            return Err(fault.with_remedy("servers refuse that: speak TLS, with use_tls=true"));
+        }
         let wire = Arc::new(Wire::new(Settings {
             trust: match &config.trust {
                 Some(trust) => trust.clone(),
@@ -124,6 +146,7 @@ impl Client {
             connections: config.connections.max(1),
             stall: config.stall,
             proxy: config.proxies.choose(&config.endpoint).map(proxy).transpose()?,
+            throttle: config.bandwidth.map(|rate| Arc::new(Throttle::new(rate, Arc::clone(&clock)))),
         }));
         let region = config.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
         let watch = Watch::start(cancel.clone(), Arc::clone(&wire));
@@ -137,10 +160,13 @@ impl Client {
                 wire,
                 region: Mutex::new(region),
                 day_key: Mutex::new(None),
+                retries: Mutex::new(Pace::new(RETRIES_PER_SECOND, RETRIES_SAVED)),
                 skew_secs: AtomicI64::new(0),
                 reached: AtomicBool::new(false),
                 wants_md5: AtomicBool::new(false),
                 class_refused: AtomicBool::new(false),
+                conditions: Mutex::default(),
+                lists_v1: AtomicBool::new(false),
                 _watch: watch,
             }),
         })
@@ -171,10 +197,14 @@ pub struct Core {
     region: Mutex<String>,
     /// Day, region and the key they give.
     day_key: Mutex<Option<(String, String, [u8; 32])>>,
+    retries: Mutex<Pace>,
     skew_secs: AtomicI64,
     reached: AtomicBool,
     wants_md5: AtomicBool,
     pub(super) class_refused: AtomicBool,
+    conditions: Mutex<Conditions>,
+    /// Whether the server is asked for listings in version 1.
+    pub(super) lists_v1: AtomicBool,
     _watch: Watch,
 }
 
@@ -259,6 +289,7 @@ impl Core {
                     history.attempts -= 1;
                 }
                 Next::Wait(time) => {
+                    let time = if last_words { time } else { time.max(self.turn()) };
                     let tried = history.attempts + 1;
                     (self.notice)(&format!("{request}: {failure}; attempt {tried} in {}", shown(time)));
                     self.clock.wait(time);
@@ -290,6 +321,12 @@ impl Core {
         }
     }
 
+    /// How long until one more attempt is no burden to the server.
+    fn turn(&self) -> Duration {
+        let now = self.clock.monotonic();
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).take(1, now)
+    }
+
     /// As [`Core::perform`], for one unchanging request.
     ///
     /// # Errors
@@ -313,6 +350,16 @@ impl Core {
         self.region.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What is known of the server's way with conditions.
+    pub fn conditions(&self) -> Conditions {
+        *self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns about it; what was known before.
+    pub fn set_conditions(&self, seen: Conditions) -> Conditions {
+        std::mem::replace(&mut *self.conditions.lock().unwrap_or_else(PoisonError::into_inner), seen)
+    }
+
     /// Whether the user interrupted.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
@@ -330,12 +377,17 @@ impl Core {
         }
     }
 
-    /// Seconds since 1970 by the server's clock, as far as it is known.
-    fn now(&self) -> i64 {
-        let here = self.clock.now_ns().div_euclid(1_000_000_000);
-        here.saturating_add(self.skew_secs.load(Ordering::Relaxed))
+    /// Nanoseconds since 1970 by the server's clock, as far as it is known.
+    pub fn now_ns(&self) -> i64 {
+        let skew_ns = self.skew_secs.load(Ordering::Relaxed).saturating_mul(1_000_000_000);
+        self.clock.now_ns().saturating_add(skew_ns)
     }
 
+    fn now(&self) -> i64 {
+        self.now_ns().div_euclid(1_000_000_000)
+    }
+
+    /// One attempt, told to whoever traces.
     fn once(
         &self,
         request: &Request,
@@ -343,6 +395,29 @@ impl Core {
         ask_first: bool,
         last_words: bool,
     ) -> Result<Incoming, Failure> {
+        let Some(trace) = &self.config.trace else {
+            return self.attempt(request, payload, ask_first, last_words);
+        };
+        let started = self.clock.monotonic();
+        let answer = self.attempt(request, payload, ask_first, last_words);
+        let took = self.clock.monotonic().saturating_sub(started).as_millis();
+        let outcome = match &answer {
+            Ok(answer) => answer.head.status.to_string(),
+            Err(failure) => failure.to_string(),
+        };
+        trace(&format!("{} → {outcome} in {took}ms", request.line()));
+        answer
+    }
+
+    fn attempt(
+        &self,
+        request: &Request,
+        payload: &Payload<'_>,
+        ask_first: bool,
+        last_words: bool,
+    ) -> Result<Incoming, Failure> {
+        let mut request = request.clone();
+        self.config.encryption.apply(&mut request);
         if let Some(name) = request.bad_header() {
             return Err(Failure::new(Kind::Unsupported, format!("HTTP cannot carry the value of {name}")));
         }
@@ -357,7 +432,7 @@ impl Core {
             region: &region,
             day_key: &day_key,
         };
-        let headers = sign(request, &place, &signer, now, payload.hash(config.endpoint.tls()));
+        let headers = sign(&request, &place, &signer, now, payload.hash(config.endpoint.tls()));
         let out = Outgoing {
             method: request.method,
             uri: uri(&config.endpoint, &place.authority, &place.path, &request.query_string()),
@@ -375,6 +450,10 @@ impl Core {
         if failure.kind == Kind::Exists && request.headers.iter().any(|(name, _)| name == "if-match") {
             failure.kind = Kind::Changed;
             failure.detail = "the object was replaced since it was looked at".into();
+        }
+        // HEAD has no body to say so in.
+        if request.method == Method::Head && request.key.is_some() && failure.status == Some(400) {
+            failure.remedy.get_or_insert("an object encrypted with a key of its own needs sse_customer_key");
         }
         Err(failure)
     }

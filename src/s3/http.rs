@@ -5,15 +5,16 @@ use crate::s3::proto::address::Endpoint;
 use crate::s3::proto::fault::{Failure, Kind, REMEDY_TLS_OFF};
 use crate::s3::proto::reply::Head;
 use crate::s3::proto::request::{Header, Method};
+use crate::s3::throttle::{Held, Throttle};
 use crate::s3::tls::Tls;
 use crate::s3::trust::{Distrust, Trust};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector, TcpConnector};
-use ureq::{Agent, BodyReader, Error, Proxy};
+use ureq::{Agent, BodyReader, Error, Proxy, SendBody};
 
 /// Longest time for a connection to be made, TLS included.
 pub const CONNECT: Duration = Duration::from_secs(10);
@@ -43,6 +44,8 @@ pub struct Settings {
     pub stall: Duration,
     /// The way there, when it is not the straight one.
     pub proxy: Option<Proxy>,
+    /// Bytes a second.
+    pub throttle: Option<Arc<Throttle>>,
 }
 
 /// A proxy by its URL.
@@ -133,9 +136,19 @@ impl Wire {
             request = request.header("expect", "100-continue");
         }
         FRESH.set(false);
-        let answer = match out.body {
-            Some(body) => request.body(body).map_err(Error::from).and_then(|request| agent.run(request)),
-            None => request.body(()).map_err(Error::from).and_then(|request| agent.run(request)),
+        let throttle = &self.settings.throttle;
+        let answer = match (out.body, throttle) {
+            (Some(body), None) => {
+                request.body(body).map_err(Error::from).and_then(|request| agent.run(request))
+            }
+            (Some(body), Some(throttle)) => {
+                let mut held = Held::new(body, throttle);
+                // A reader's length is not known to HTTP unless it is told.
+                let request = request.header("content-length", body.len());
+                let request = request.body(SendBody::from_reader(&mut held)).map_err(Error::from);
+                request.and_then(|request| agent.run(request))
+            }
+            (None, _) => request.body(()).map_err(Error::from).and_then(|request| agent.run(request)),
         };
         let tls = out.uri.starts_with("https:");
         let answer = answer.map_err(|error| {
@@ -151,7 +164,10 @@ impl Wire {
             .collect();
         Ok(Incoming {
             head: Head { status: parts.status.as_u16(), headers },
-            body: body.into_with_config().limit(u64::MAX).reader(),
+            body: Arriving {
+                reader: body.into_with_config().limit(u64::MAX).reader(),
+                throttle: throttle.clone(),
+            },
             tls,
         })
     }
@@ -185,8 +201,23 @@ fn agent(settings: &Settings) -> Agent {
 pub struct Incoming {
     /// Status and headers.
     pub head: Head,
-    body: BodyReader<'static>,
+    body: Arriving,
     tls: bool,
+}
+
+/// Its bytes, at the pace that is allowed.
+struct Arriving {
+    reader: BodyReader<'static>,
+    throttle: Option<Arc<Throttle>>,
+}
+
+impl Read for Arriving {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let Some(throttle) = &self.throttle else { return self.reader.read(out) };
+        let read = self.reader.read(throttle.piece(out))?;
+        throttle.pass(read);
+        Ok(read)
+    }
 }
 
 impl Incoming {

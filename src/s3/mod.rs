@@ -11,6 +11,7 @@
 
 pub mod bucket;
 pub mod client;
+mod create;
 mod download;
 mod file;
 mod http;
@@ -18,6 +19,7 @@ mod interrupt;
 mod payload;
 pub mod proto;
 mod refusal;
+mod throttle;
 mod tls;
 pub mod trust;
 mod upload;

@@ -31,7 +31,8 @@ pub fn run(
     options: &PutOptions,
 ) -> Result<(), Fault> {
     let place = || format!("put object {}/{key}", bucket.name);
-    let plan = plan(size).map_err(|why| Fault::new(FaultKind::Unsupported, format!("{}: {why}", place())))?;
+    let plan = plan(size, bucket.core.config.parts_max)
+        .map_err(|why| Fault::new(FaultKind::Unsupported, format!("{}: {why}", place())))?;
     let mut source = Source { body, size, read: 0, place: place() };
     let first_bytes = match size {
         Some(size) if size <= SINGLE_PUT_BYTES => size,
@@ -198,8 +199,9 @@ impl<'a> Upload<'a> {
     ) -> Result<(), Fault> {
         let mut part = first;
         for number in 1.. {
-            if number > crate::base::limits::S3_PARTS_MAX {
-                let why = format!("{}: the content is longer than 10,000 parts", source.place);
+            let most = self.bucket.core.config.parts_max;
+            if number > most {
+                let why = format!("{}: the content is longer than {most} parts", source.place);
                 return Err(Fault::new(FaultKind::Unsupported, why));
             }
             let over = source.ended(&part, self.plan.part_bytes);

@@ -21,6 +21,7 @@ pub fn context() -> (Context, Remarks) {
         dice: Arc::new(SystemDice),
         cancel,
         notice: Arc::new(move |line: &str| heard.lock().unwrap().push(line.to_owned())),
+        trace: None,
         cwd: b"/".to_vec(),
         concurrency: 4,
         environment: Arc::new(|_: &str| None),

@@ -4,6 +4,7 @@ use crate::kit::s3_server::{ACCESS_KEY, S3Server, SECRET_KEY};
 use plakar::base::secret::Secret;
 use plakar::ports::cancel::Cancel;
 use plakar::ports::clock::Clock;
+use plakar::ports::dice::Dice;
 use plakar::s3::client::{Client, Config};
 use plakar::s3::proto::address::Endpoint;
 use plakar::world::clock::SystemClock;
@@ -46,6 +47,7 @@ impl Clock for HandClock {
 /// A client of the test server, with its clock, and what it said.
 pub struct Heard {
     pub clock: Arc<HandClock>,
+    pub cancel: Cancel,
     pub notices: Arc<Mutex<Vec<String>>>,
 }
 
@@ -56,13 +58,22 @@ pub fn client(server: &S3Server) -> (Client, Heard) {
 
 /// With settings changed.
 pub fn client_with(server: &S3Server, change: impl FnOnce(&mut Config)) -> (Client, Heard) {
+    client_of(server, Arc::new(SystemDice), change)
+}
+
+/// With dice of the test's own: jitter is their doing.
+pub fn client_of(
+    server: &S3Server,
+    dice: Arc<dyn Dice>,
+    change: impl FnOnce(&mut Config),
+) -> (Client, Heard) {
     let endpoint = Endpoint::parse(server.address(), false).unwrap();
     let mut config = Config::new(endpoint, ACCESS_KEY, Secret::new(SECRET_KEY.as_bytes().to_vec()));
     change(&mut config);
-    let heard = Heard { clock: Arc::new(HandClock::new()), notices: Arc::default() };
+    let (clock, cancel) = (Arc::new(HandClock::new()), Cancel::new());
+    let heard = Heard { clock, cancel, notices: Arc::default() };
     let notices = Arc::clone(&heard.notices);
     let notice = Arc::new(move |line: &str| notices.lock().unwrap().push(line.to_owned()));
-    let client =
-        Client::new(config, heard.clock.clone(), Arc::new(SystemDice), Cancel::new(), notice).unwrap();
+    let client = Client::new(config, heard.clock.clone(), dice, heard.cancel.clone(), notice).unwrap();
     (client, heard)
 }

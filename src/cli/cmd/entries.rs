@@ -230,8 +230,9 @@ fn show(session: &mut Session, command: &Command, parsed: Parsed) -> Result<u8, 
 
 /// Whether an option of this name holds a key or a password.
 pub fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 9] = [
+    const SECRETS: [&str; 10] = [
         "access_key",
+        "customer_key",
         "secret_access_key",
         "passphrase",
         "password",

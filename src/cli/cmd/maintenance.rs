@@ -52,6 +52,9 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         bytes => format!(" ({})", human::bytes(bytes)),
     };
     out.line(format!("maintenance: {blobs} blobs and {packfiles} packfiles were removed{freed}"));
+    if report.remains > 0 {
+        out.line(format!("maintenance: what {} broken-off writes left behind was removed", report.remains));
+    }
     Ok(DONE)
 }
 

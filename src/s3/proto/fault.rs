@@ -138,6 +138,11 @@ impl Failure {
         failure
     }
 
+    /// Whether the server knows no such request.
+    pub fn is_not_implemented(&self) -> bool {
+        self.status == Some(501) || matches!(&*self.code, "NotImplemented" | "UnsupportedOperation")
+    }
+
     /// From a body that holds an error although the status said success.
     pub fn from_body(head: &Head, body: &[u8], tls: bool) -> Failure {
         // 500 is what S3 documents to have meant when it had sent 200 too early.

@@ -1,4 +1,4 @@
-//! ListObjectsV2: pages that prove that nothing is missing.
+//! ListObjectsV2, and ListObjects where a server has only that: pages that prove that nothing is missing.
 
 use crate::s3::proto::date::parse_iso;
 use crate::s3::proto::escape::{Plus, decode};
@@ -29,21 +29,40 @@ pub struct Page {
     /// Objects, then common prefixes.
     pub listed: Vec<Listed>,
     /// Where the next page begins; `None` on the last.
-    pub next: Option<String>,
+    pub next: Option<Next>,
 }
 
-/// `GET /bucket?list-type=2`.
-pub fn request(bucket: &str, prefix: &[u8], delimiter: Option<&str>, token: Option<&str>) -> Request {
+/// How a page leads to the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// ListObjectsV2: a continuation token, given back as it came.
+    Token(String),
+    /// ListObjects: what was listed last, decoded.
+    Marker(Vec<u8>),
+}
+
+/// `GET /bucket?list-type=2`, or without it when `v1`, or when the page before led on as V1 does.
+pub fn request(
+    bucket: &str,
+    prefix: &[u8],
+    delimiter: Option<&str>,
+    after: Option<&Next>,
+    v1: bool,
+) -> Request {
     let mut request = Request::new("list objects", Method::Get, bucket, None)
-        .query("list-type", "2")
         .query("encoding-type", "url")
         .query("prefix", prefix);
+    request = match after {
+        Some(Next::Token(token)) => {
+            request.query("list-type", "2").query("continuation-token", token.as_str())
+        }
+        Some(Next::Marker(marker)) => request.query("marker", marker.as_slice()),
+        None if v1 => request,
+        None => request.query("list-type", "2"),
+    };
     // An empty delimiter is refused by some servers.
     if let Some(delimiter) = delimiter.filter(|delimiter| !delimiter.is_empty()) {
         request = request.query("delimiter", delimiter);
-    }
-    if let Some(token) = token {
-        request = request.query("continuation-token", token);
     }
     request
 }
@@ -51,13 +70,15 @@ pub fn request(bucket: &str, prefix: &[u8], delimiter: Option<&str>, token: Opti
 /// Reads one page.
 ///
 /// # Errors
-/// One line, when it is cut, lacks `IsTruncated` or the token of the next page, or holds a key or
+/// One line, when it is cut, lacks `IsTruncated` or the way to the next page, or holds a key or
 /// a number that cannot be.
 pub fn parse_page(body: &[u8]) -> Result<Page, String> {
     let mut keys: Vec<(String, Listed)> = Vec::new();
     let mut prefixes: Vec<String> = Vec::new();
     let mut now: (Option<String>, Listed) = Default::default();
     let (mut truncated, mut next, mut url) = (None, None, false);
+    // Both are elements of V1 alone.
+    let (mut marker, mut next_marker) = (false, String::new());
     let mut fault = None;
     let root = xml::read(body, &mut |path, text| {
         let names: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
@@ -81,6 +102,8 @@ pub fn parse_page(body: &[u8]) -> Result<Page, String> {
                 _ => fault = Some("IsTruncated is neither true nor false".to_owned()),
             },
             ["NextContinuationToken"] => next = Some(text.to_owned()),
+            ["Marker"] => marker = true,
+            ["NextMarker"] => next_marker = text.to_owned(),
             ["EncodingType"] => url = text.trim() == "url",
             _ => {}
         }
@@ -91,13 +114,7 @@ pub fn parse_page(body: &[u8]) -> Result<Page, String> {
     if root != "ListBucketResult" {
         return Err(format!("{} instead of a listing", shorten(&root)));
     }
-    let next = match (truncated, next) {
-        (None, _) => return Err("the page does not say whether it is the last".to_owned()),
-        (Some(false), _) => None,
-        (Some(true), Some(token)) if !token.is_empty() => Some(token),
-        (Some(true), _) => return Err("more is announced, but not how to get it".to_owned()),
-    };
-    let raw = || keys.iter().map(|(key, _)| key).chain(&prefixes);
+    let raw = || keys.iter().map(|(key, _)| key).chain(&prefixes).chain([&next_marker]);
     // A server that writes a space as %20 somewhere on the page means a raw + as itself.
     let plus = if raw().any(|key| key.contains("%20")) { Plus::Literal } else { Plus::Space };
     let key = |text: String| match url {
@@ -114,6 +131,18 @@ pub fn parse_page(body: &[u8]) -> Result<Page, String> {
     if listed.iter().any(|item| item.key.is_empty()) {
         return Err("an empty key".to_owned());
     }
+    let next = match (truncated, next) {
+        (None, _) => return Err("the page does not say whether it is the last".to_owned()),
+        (Some(false), _) => None,
+        (Some(true), Some(token)) if !token.is_empty() => Some(Next::Token(token)),
+        (Some(true), _) if !next_marker.is_empty() => Some(Next::Marker(key(next_marker)?)),
+        // V1 without a delimiter goes on behind what it listed last.
+        (Some(true), _) if marker => listed.iter().map(|item| &item.key).max().cloned().map(Next::Marker),
+        (Some(true), _) => None,
+    };
+    if truncated == Some(true) && next.is_none() {
+        return Err("more is announced, but not how to get it".to_owned());
+    }
     Ok(Page { listed, next })
 }
 
@@ -122,20 +151,20 @@ pub fn parse_page(body: &[u8]) -> Result<Page, String> {
 pub struct Progress {
     last_key: Vec<u8>,
     last_prefix: Vec<u8>,
-    token: Option<String>,
+    next: Option<Next>,
 }
 
 impl Progress {
-    /// The token to ask the next page with.
-    pub fn token(&self) -> Option<&str> {
-        self.token.as_deref()
+    /// Where the next page begins.
+    pub fn next(&self) -> Option<&Next> {
+        self.next.as_ref()
     }
 
     /// Takes a page; true when it was the last.
     ///
     /// # Errors
-    /// One line, when a key does not begin with `prefix`, keys do not ascend, or the token of the
-    /// next page is that of the page before: the listing would be wrong or endless.
+    /// One line, when a key does not begin with `prefix`, keys do not ascend, or the next page
+    /// begins where the one before did: the listing would be wrong or endless.
     pub fn accept(&mut self, prefix: &[u8], page: &Page) -> Result<bool, String> {
         for item in &page.listed {
             if !item.key.starts_with(prefix) {
@@ -147,11 +176,11 @@ impl Progress {
             }
             last.clone_from(&item.key);
         }
-        if page.next.is_some() && page.next == self.token {
-            return Err("the same continuation token twice".to_owned());
+        if page.next.is_some() && page.next == self.next {
+            return Err("the next page is the same one again".to_owned());
         }
-        self.token.clone_from(&page.next);
-        Ok(self.token.is_none())
+        self.next.clone_from(&page.next);
+        Ok(self.next.is_none())
     }
 }
 
@@ -165,7 +194,7 @@ fn shown(key: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listed, Page, Progress, parse_page, request};
+    use super::{Listed, Next, Page, Progress, parse_page, request};
 
     fn page(inside: &str) -> Result<Page, String> {
         parse_page(format!("<?xml version=\"1.0\"?><ListBucketResult>{inside}</ListBucketResult>").as_bytes())
@@ -196,7 +225,7 @@ mod tests {
             storage_class: "STANDARD".to_owned(),
         };
         let prefix = Listed { key: b"p/".to_vec(), is_prefix: true, ..Listed::default() };
-        assert_eq!(got, Page { listed: vec![object, prefix], next: Some("a+b/c=".to_owned()) });
+        assert_eq!(got, Page { listed: vec![object, prefix], next: Some(Next::Token("a+b/c=".to_owned())) });
     }
 
     #[test]
@@ -237,7 +266,7 @@ mod tests {
     fn pages_that_do_not_continue_each_other_are_refused() {
         let page = |keys: &[&str], next: Option<&str>| Page {
             listed: keys.iter().map(|k| Listed { key: k.as_bytes().to_vec(), ..Listed::default() }).collect(),
-            next: next.map(str::to_owned),
+            next: next.map(|token| Next::Token(token.to_owned())),
         };
         let run = |pages: &[Page]| {
             let mut progress = Progress::default();
@@ -251,8 +280,30 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_speaks_only_v1_leads_on_by_marker() {
+        let object = |key: &str| format!("<Contents><Key>{key}</Key></Contents>");
+        let url = "<EncodingType>url</EncodingType>";
+        let more = "<IsTruncated>true</IsTruncated>";
+        for (inside, marker) in [
+            (format!("<Marker></Marker>{more}{url}{}{}", object("a+b"), object("c%2Bd")), "c+d"),
+            (
+                format!("<Marker/>{more}{}<CommonPrefixes><Prefix>z/</Prefix></CommonPrefixes>", object("a")),
+                "z/",
+            ),
+            (format!("<NextMarker>x%2Fy</NextMarker>{more}{url}{}", object("a")), "x/y"),
+        ] {
+            assert_eq!(page(&inside).unwrap().next, Some(Next::Marker(marker.into())), "{inside}");
+        }
+        // A page that says there is more, but is empty, leads nowhere.
+        assert!(page(&format!("<Marker/>{more}")).is_err());
+        let request = request("bucket", b"p", None, Some(&Next::Marker(b"c+d".to_vec())), true);
+        assert_eq!(request.query_string(), "encoding-type=url&marker=c%2Bd&prefix=p");
+    }
+
+    #[test]
     fn the_token_is_sent_as_it_came() {
-        let request = request("bucket", b"a b/", Some(""), Some("x+y/z="));
+        let token = Next::Token("x+y/z=".to_owned());
+        let request = request("bucket", b"a b/", Some(""), Some(&token), false);
         assert_eq!(
             request.query_string(),
             "continuation-token=x%2By%2Fz%3D&encoding-type=url&list-type=2&prefix=a%20b%2F"

@@ -7,11 +7,13 @@
 
 pub mod address;
 pub mod date;
+pub mod encryption;
 pub mod escape;
 pub mod fault;
 pub mod list;
 pub mod multipart;
 pub mod object;
+pub mod pace;
 pub mod parts;
 pub mod proxy;
 pub mod reply;

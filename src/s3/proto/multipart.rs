@@ -1,6 +1,7 @@
 //! Uploads in parts: create, send, complete, abort, list.
 
 use crate::s3::proto::address::Key;
+use crate::s3::proto::date::parse_iso;
 use crate::s3::proto::escape::{Plus, decode};
 use crate::s3::proto::object::PutOptions;
 use crate::s3::proto::reply::trim_etag;
@@ -101,6 +102,8 @@ pub struct Pending {
     pub key: Vec<u8>,
     /// Its name.
     pub upload: String,
+    /// When it was begun, by the server's clock, in nanoseconds since 1970; `None` when not told.
+    pub begun_ns: Option<i64>,
 }
 
 /// One page of [`list`].
@@ -131,16 +134,17 @@ pub fn list(bucket: &str, prefix: &[u8], after: Option<&(Vec<u8>, String)>) -> R
 /// # Errors
 /// One line, when it is cut or does not say whether it is the last.
 pub fn parse_list(body: &[u8]) -> Result<PendingPage, String> {
-    let (mut key, mut upload) = (String::new(), String::new());
-    let mut found: Vec<(String, String)> = Vec::new();
+    let mut now: (String, String, Option<i64>) = Default::default();
+    let mut found = Vec::new();
     let (mut truncated, mut url) = (None, false);
     let mut next = (String::new(), String::new());
     let root = xml::read(body, &mut |path, text| {
         let names: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
         match names.as_slice() {
-            ["Upload", "Key"] => key = text.to_owned(),
-            ["Upload", "UploadId"] => upload = text.to_owned(),
-            ["Upload"] => found.push((std::mem::take(&mut key), std::mem::take(&mut upload))),
+            ["Upload", "Key"] => text.clone_into(&mut now.0),
+            ["Upload", "UploadId"] => text.clone_into(&mut now.1),
+            ["Upload", "Initiated"] => now.2 = parse_iso(text),
+            ["Upload"] => found.push(std::mem::take(&mut now)),
             ["IsTruncated"] => truncated = text.trim().parse::<bool>().ok(),
             ["NextKeyMarker"] => next.0 = text.to_owned(),
             ["NextUploadIdMarker"] => next.1 = text.to_owned(),
@@ -156,8 +160,8 @@ pub fn parse_list(body: &[u8]) -> Result<PendingPage, String> {
         false => Ok(text.as_bytes().to_vec()),
     };
     let mut page = PendingPage::default();
-    for (key, upload) in found {
-        page.pending.push(Pending { key: plain(&key)?, upload });
+    for (key, upload, begun_ns) in found {
+        page.pending.push(Pending { key: plain(&key)?, upload, begun_ns });
     }
     page.next = match truncated {
         None => return Err("the page does not say whether it is the last".to_owned()),
@@ -205,9 +209,17 @@ mod tests {
     fn pending_uploads_are_listed() {
         let body =
             b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>\
-                     <Upload><Key>a+b%2F</Key><UploadId>u</UploadId></Upload></ListMultipartUploadsResult>";
+                     <Upload><Key>a+b%2F</Key><UploadId>u</UploadId>\
+                     <Initiated>2009-10-12T17:50:30.000Z</Initiated></Upload></ListMultipartUploadsResult>";
         let page = parse_list(body).unwrap();
-        assert_eq!(page.pending, [Pending { key: b"a b/".to_vec(), upload: "u".to_owned() }]);
+        assert_eq!(
+            page.pending,
+            [Pending {
+                key: b"a b/".to_vec(),
+                upload: "u".to_owned(),
+                begun_ns: Some(1_255_369_830_000_000_000)
+            }]
+        );
         assert_eq!(page.next, None);
         assert!(parse_list(b"<ListMultipartUploadsResult/>").is_err());
     }

@@ -91,6 +91,13 @@ impl Request {
         pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     }
 
+    /// `PUT bucket/key?partNumber=3&uploadId=x`: what is asked, without headers, for whoever traces.
+    pub fn line(&self) -> String {
+        let key = self.key.as_ref().map_or_else(String::new, |key| format!("/{key}"));
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        format!("{} {}{key}{mark}{}", self.method.as_str(), self.bucket, self.query_string())
+    }
+
     /// The name of a header whose value HTTP cannot carry.
     pub fn bad_header(&self) -> Option<&str> {
         let token =

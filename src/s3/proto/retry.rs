@@ -9,6 +9,13 @@ pub const WAIT_BASE: Duration = Duration::from_millis(200);
 /// Longest wait, also when the server asks for more: MinIO asks for 120 s and means less.
 pub const WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// Waited-for attempts of all threads of a client together, a second and saved up: one thread never
+/// meets them, sixteen that fail at once reach a sick server as a trickle.
+pub const RETRIES_PER_SECOND: u64 = 4;
+
+/// See [`RETRIES_PER_SECOND`].
+pub const RETRIES_SAVED: u64 = 20;
+
 /// Attempts at a server that never answered: a wrong address should not take minutes to show.
 const UNREACHED_ATTEMPTS_MAX: u32 = 3;
 

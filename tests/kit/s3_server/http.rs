@@ -140,7 +140,8 @@ pub fn write(
 ) -> io::Result<bool> {
     let (mut keep, mut promised, mut with_length, mut slow) = (true, None, true, None);
     match trouble {
-        None | Some(Trouble::ResetBefore | Trouble::NoConsent | Trouble::RefusedUnread(..)) => {}
+        None
+        | Some(Trouble::ResetBefore | Trouble::NoConsent | Trouble::Deaf | Trouble::RefusedUnread(..)) => {}
         Some(Trouble::ResetAfter) => return Ok(false),
         Some(Trouble::Raw(bytes)) => {
             output.write_all(bytes)?;
@@ -213,6 +214,14 @@ pub fn http_date(seconds: i64) -> String {
         clock / 60 % 60,
         clock % 60
     )
+}
+
+/// `2026-11-24T05:00:00.000Z`.
+pub fn iso_date(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let clock = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
 }
 
 /// Year, month and day of a number of days since 1970.

@@ -8,7 +8,7 @@ mod http;
 mod objects;
 
 pub use http::Request;
-pub use objects::Objects;
+pub use objects::{Listing, Objects};
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -46,6 +46,8 @@ pub enum Trouble {
     RefusedUnread(u16, &'static str),
     /// The client waits in vain for the consent that it asked for with `Expect`.
     NoConsent,
+    /// The request's body is not read, and the connection stays open.
+    Deaf,
     /// The answer's body in so many pieces, with a pause after each.
     Slow(usize, Duration),
     /// The answer's body without a length: it ends with the connection, after so many bytes.
@@ -185,6 +187,13 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             shared.record(line);
             let _ = http::write_refusal(&mut &*stream, status, code);
             break;
+        }
+        if matches!(trouble, Some(Trouble::Deaf)) {
+            shared.record(line);
+            // Until the process ends.
+            loop {
+                std::thread::park();
+            }
         }
         let consent = !matches!(trouble, Some(Trouble::NoConsent));
         let Ok(request) = http::read_body(&mut input, head, &mut &*stream, consent) else { break };

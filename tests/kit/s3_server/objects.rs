@@ -1,6 +1,6 @@
 //! Buckets and objects in memory, and what S3 answers about them.
 
-use super::http::{Answer, Request, http_date, unescape};
+use super::http::{Answer, Request, http_date, iso_date, unescape};
 use base64::Engine as _;
 use md5::Digest as _;
 use std::collections::BTreeMap;
@@ -46,6 +46,19 @@ pub struct Upload {
     key: Vec<u8>,
     headers: super::Headers,
     parts: BTreeMap<u32, Vec<u8>>,
+    /// `2026-11-24T05:00:00.000Z`.
+    begun: String,
+}
+
+/// What versions of listings a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    #[default]
+    Both,
+    /// Refuses `list-type=2`.
+    OnlyV1,
+    /// Answers `list-type=2` as if it had not been asked for.
+    ShapedAsV1,
 }
 
 /// Buckets by name, objects by key; uploads under way by id.
@@ -57,6 +70,10 @@ pub struct Objects {
     pub wants_md5: bool,
     /// Refuses every storage class.
     pub has_no_classes: bool,
+    /// Passes over `If-None-Match`.
+    pub ignores_conditions: bool,
+    /// How it lists.
+    pub listing: Listing,
     next: u64,
 }
 
@@ -88,6 +105,10 @@ impl Objects {
         }
         match (method, key.is_empty()) {
             ("HEAD", true) => Answer::new(200),
+            ("GET", true) if request.parameter("uploads").is_some() => self.pending(&bucket, request),
+            ("GET", true) if self.listing == Listing::OnlyV1 && request.parameter("list-type").is_some() => {
+                Answer::error(501, "NotImplemented")
+            }
             ("GET", true) => self.list(&bucket, request, page),
             ("GET", false) if request.parameter("tagging").is_some() => self.tagging(&bucket, &key),
             ("GET" | "HEAD", false) => self.get(&bucket, &key, request),
@@ -97,7 +118,8 @@ impl Objects {
                 self.next += 1;
                 let id = format!("upload-{}", self.next);
                 let headers = request.headers.clone();
-                self.uploads.insert(id.clone(), Upload { bucket, key, headers, parts: BTreeMap::new() });
+                let (parts, begun) = (BTreeMap::new(), iso_date(super::now()));
+                self.uploads.insert(id.clone(), Upload { bucket, key, headers, parts, begun });
                 Answer::xml(format!(
                     "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>{id}</UploadId>\
                      </InitiateMultipartUploadResult>"
@@ -171,7 +193,7 @@ impl Objects {
 
     fn store(&mut self, bucket: &str, key: &[u8], request: &Request) -> Answer {
         let condition = request.headers.get("if-none-match").is_some_and(|value| value == "*");
-        if condition && self.buckets[bucket].contains_key(key) {
+        if condition && !self.ignores_conditions && self.buckets[bucket].contains_key(key) {
             return Answer::error(412, "PreconditionFailed");
         }
         self.put(bucket, key, &request.body);
@@ -192,7 +214,7 @@ impl Objects {
 
     fn complete(&mut self, request: &Request) -> Answer {
         let id = String::from_utf8(request.parameter("uploadId").unwrap()).unwrap();
-        let Some(Upload { bucket, key, headers, parts }) = self.uploads.remove(&id) else {
+        let Some(Upload { bucket, key, headers, parts, .. }) = self.uploads.remove(&id) else {
             return Answer::error(404, "NoSuchUpload");
         };
         let listed = String::from_utf8_lossy(&request.body).matches("<PartNumber>").count();
@@ -209,10 +231,47 @@ impl Objects {
         ))
     }
 
+    fn pending(&self, bucket: &str, request: &Request) -> Answer {
+        let prefix = request.parameter("prefix").unwrap_or_default();
+        let mut body = String::from("<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>");
+        for (id, upload) in &self.uploads {
+            if upload.bucket == bucket && upload.key.starts_with(&prefix) {
+                let key = String::from_utf8_lossy(&upload.key);
+                let begun = &upload.begun;
+                body += &format!(
+                    "<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>"
+                );
+            }
+        }
+        Answer::xml(body + "</ListMultipartUploadsResult>")
+    }
+
+    /// Keys of uploads under way.
+    pub fn pending_keys(&self) -> std::collections::BTreeSet<String> {
+        self.uploads.values().map(|upload| String::from_utf8_lossy(&upload.key).into_owned()).collect()
+    }
+
+    /// Begins an upload past all requests.
+    pub fn begin(&mut self, bucket: &str, key: &[u8], begun: &str) {
+        self.next += 1;
+        let upload = Upload {
+            bucket: bucket.to_owned(),
+            key: key.to_vec(),
+            headers: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            begun: begun.to_owned(),
+        };
+        self.uploads.insert(format!("upload-{}", self.next), upload);
+    }
+
     fn list(&self, bucket: &str, request: &Request, page: usize) -> Answer {
         let parameter = |name: &str| request.parameter(name).unwrap_or_default();
-        assert_eq!(parameter("list-type"), b"2");
-        let (prefix, after) = (parameter("prefix"), parameter("continuation-token"));
+        let v2 = parameter("list-type") == b"2" && self.listing != Listing::ShapedAsV1;
+        let prefix = parameter("prefix");
+        let after = match v2 {
+            true => parameter("continuation-token"),
+            false => hex(&parameter("marker")).into_bytes(),
+        };
         let encoded = parameter("encoding-type") == b"url";
         let matching: Vec<_> = self.buckets[bucket]
             .iter()
@@ -244,7 +303,9 @@ impl Objects {
         }
         let truncated = matching.len() > page;
         body += &format!("<IsTruncated>{truncated}</IsTruncated>");
-        if truncated {
+        if !v2 {
+            body += "<Marker></Marker>";
+        } else if truncated {
             body += &format!("<NextContinuationToken>{}</NextContinuationToken>", hex(matching[page - 1].0));
         }
         Answer::xml(body + "</ListBucketResult>")
