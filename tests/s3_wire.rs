@@ -92,7 +92,7 @@ fn a_sick_server_is_asked_again_by_many_threads_no_more_often_than_by_few() {
 #[test]
 fn a_server_that_stops_reading_is_left_and_asked_again() {
     let server = S3Server::start();
-    let (client, heard) = client_with(&server, |config| config.stall = Duration::from_millis(300));
+    let (client, heard) = client_with(&server, |config| config.stall = Duration::from_secs(2));
     let bucket = empty(&server, &client);
     let body = noise(2, 24 << 20);
     server.rule(hit("PUT", "object", 1, Trouble::Deaf));

@@ -63,7 +63,8 @@ pub struct Config {
     pub connections: usize,
     /// Longest time spent on one request, retries and waits included.
     pub retry_budget: Duration,
-    /// Longest time without a byte moving before a connection counts as broken.
+    /// Longest time without a byte moving before a connection counts as broken, the wait for an answer
+    /// included: huge listings and full disks take their time.
     pub stall: Duration,
     /// Bytes a second of all bodies together, both ways; no limit when `None`.
     pub bandwidth: Option<u64>,
@@ -77,7 +78,7 @@ pub struct Config {
 
 impl Config {
     /// With defaults for the rest: path or host by the endpoint, no proxy, 16 connections, 5 minutes for one
-    /// request, 30 seconds of silence.
+    /// request, 60 seconds of silence.
     pub fn new(endpoint: Endpoint, access_key: impl Into<String>, secret_key: Secret) -> Config {
         Config {
             endpoint,
@@ -90,7 +91,7 @@ impl Config {
             trust: None,
             connections: 16,
             retry_budget: Duration::from_secs(300),
-            stall: Duration::from_secs(30),
+            stall: Duration::from_secs(60),
             bandwidth: None,
             encryption: Encryption::default(),
             parts_max: S3_PARTS_MAX,

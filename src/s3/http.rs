@@ -19,7 +19,7 @@ use ureq::{Agent, BodyReader, Error, Proxy, SendBody};
 /// Longest time for a connection to be made, TLS included.
 pub const CONNECT: Duration = Duration::from_secs(10);
 
-/// Longest time from the last byte sent to the end of the answer's head.
+/// Longest time from the last byte sent to the end of the answer's head, however slowly it drips.
 pub const ANSWER: Duration = Duration::from_secs(120);
 
 /// A connection idle for longer is not used again. AWS closes them after 5 s; a probe before each
@@ -36,7 +36,7 @@ pub struct Settings {
     pub trust: Trust,
     /// Longest time for a connection to be made, TLS included.
     pub connect: Duration,
-    /// Longest time from the last byte sent to the end of the answer's head.
+    /// Longest time from the last byte sent to the end of the answer's head, however slowly it drips.
     pub answer: Duration,
     /// Connections kept idle: as many as threads that send.
     pub connections: usize,
