@@ -4,7 +4,8 @@
 use crate::kit::command::Home;
 use crate::kit::connect;
 use crate::kit::hand_clock::{client, client_of, client_with};
-use crate::kit::s3_server::{ACCESS_KEY, Listing, Rule, S3Server, SECRET_KEY, Trouble};
+use crate::kit::s3_server::objects::Listing;
+use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
 use crate::kit::skip;
 use crate::kit::trees::noise;
 use plakar::base::mac::Mac;

@@ -5,10 +5,10 @@
 
 mod auth;
 mod http;
-mod objects;
+pub mod objects;
 
 pub use http::Request;
-pub use objects::{Listing, Objects};
+pub use objects::Objects;
 
 use std::collections::BTreeMap;
 use std::io::Write;
