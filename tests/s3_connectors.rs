@@ -370,9 +370,10 @@ fn what_is_there_already_is_overwritten_as_told() {
                 method != "HEAD" && rest.starts_with(&format!("/restored/{name}"))
             });
             let sent = asked.count() > 0;
-            // "never" of small objects is a conditional PUT: nobody can come between.
-            let conditional = mode == "never" && name != "L";
-            assert_eq!(sent, replaced.contains(name) || conditional, "{mode} {name}: {requests:?}");
+            // "never" of small objects is a conditional PUT, once the server was seen to keep to it:
+            // nobody can come between.
+            let tried = mode == "never" && name != "L";
+            assert!(sent == replaced.contains(name) || tried, "{mode} {name}: {requests:?}");
         }
         let told = ran.stderr.contains(&format!("{left_out} "));
         assert!(left_out == 0 || told, "{mode}: {ran}");
