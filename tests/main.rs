@@ -22,6 +22,8 @@ mod layers;
 mod minio_main_job;
 mod s3_client;
 mod s3_connectors;
+mod s3_defects;
+mod s3_encryption;
 mod s3_tls;
 mod s3_wire;
 mod seeds;

@@ -2,15 +2,11 @@
 
 use crate::kit::command::Home;
 use crate::kit::connect::Scratch;
+use crate::kit::tls_minio::{KEY, create, file, start};
 use crate::kit::{skip, trees};
 use plakar::s3::trust::{Trust, Wanted};
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-/// All certificates are good until 2126 and have this key, which is no secret.
-const KEY: &str = include_str!("kit/tls/private.key");
 
 /// For 127.0.0.1, by no authority.
 const SELF_SIGNED: &str = "public.crt";
@@ -22,56 +18,11 @@ const MARKED: &str = "marked.crt";
 const ISSUED: &str = "issued.crt";
 const AUTHORITY: &str = "authority.crt";
 
-/// A certificate's file; for a server, and for `ca_file`.
-fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kit/tls").join(name)
-}
-
-/// Stopped when dropped.
-struct Server {
-    child: Child,
-    host: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself, and nothing is lost with it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(program: &Path, scratch: &Scratch, certificate: &str) -> Server {
-    let certs = scratch.join("certs");
-    fs::create_dir(&certs).unwrap();
-    fs::copy(file(certificate), certs.join("public.crt")).unwrap();
-    fs::write(certs.join("private.key"), KEY).unwrap();
-    // Free a moment ago; only another program's bad luck could take it in between.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let host = format!("127.0.0.1:{port}");
-    let child = Command::new(program)
-        .args(["server", "--quiet", "--address", &host, "--certs-dir"])
-        .args([certs, scratch.join("data")])
-        .envs([("MINIO_ROOT_USER", "minioadmin"), ("MINIO_ROOT_PASSWORD", "minioadmin")])
-        .envs([("MINIO_BROWSER", "off"), ("MINIO_UPDATE", "off")])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    Server { child, host }
-}
-
-/// Each attempt waits about a second for a server that is not up yet.
-fn create(home: &Home, store: &str) {
-    let mut attempts = (0..60).map(|_| home.plakar(&["at", store, "create", "-plaintext"]));
-    attempts.find(|ran| ran.code == Some(0) || !ran.stderr.contains("refused")).unwrap().succeeds();
-}
-
 #[test]
 fn minio_with_its_own_certificate_is_trusted_only_when_told_so() {
     let Some(program) = skip::minio_program() else { return };
     let scratch = Scratch::new("tls");
-    let server = start(&program, &scratch, SELF_SIGNED);
+    let server = start(&program, &scratch, SELF_SIGNED, &[]);
     let home = Home::new("tls");
     let tree = home.dir().join("tree");
     trees::awkward(&tree, trees::Bulk { large: 1 << 20, tiny: 20 });
@@ -111,7 +62,7 @@ fn minio_is_trusted_by_fingerprint_by_its_own_certificate_or_by_its_authority() 
         (SELF_SIGNED, SELF_SIGNED, "issuer is not known"),
     ] {
         let scratch = Scratch::new("trust");
-        let server = start(&program, &scratch, certificate);
+        let server = start(&program, &scratch, certificate, &[]);
         let home = Home::new("trust");
         let location = format!("s3://{}/kloset", server.host);
         let store = |option: &str| {

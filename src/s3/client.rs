@@ -452,6 +452,11 @@ impl Core {
             failure.kind = Kind::Changed;
             failure.detail = "the object was replaced since it was looked at".into();
         }
+        let own_key = matches!(self.config.encryption, Encryption::Customer(_));
+        if own_key && &*failure.code == "AccessDenied" && matches!(request.method, Method::Get) {
+            let told = failure.detail.trim_end_matches('.');
+            failure.detail = format!("{told}; sse_customer_key may not be the one it was stored with").into();
+        }
         // HEAD has no body to say so in.
         if request.method == Method::Head && request.key.is_some() && failure.status == Some(400) {
             failure.remedy.get_or_insert("an object encrypted with a key of its own needs sse_customer_key");

@@ -15,4 +15,5 @@ pub mod s3_server;
 pub mod sample;
 pub mod skip;
 pub mod small_store;
+pub mod tls_minio;
 pub mod trees;

@@ -70,6 +70,10 @@ pub struct Objects {
     pub wants_md5: bool,
     /// Refuses every storage class.
     pub has_no_classes: bool,
+    /// Takes only requests with this session token.
+    pub wants_token: Option<String>,
+    /// Takes only signatures for this region, which it names.
+    pub region: Option<String>,
     /// Passes over `If-None-Match`.
     pub ignores_conditions: bool,
     /// How it lists.
@@ -138,6 +142,18 @@ impl Objects {
     }
 
     fn refuse(&self, request: &Request) -> Option<Answer> {
+        if let Some(region) = &self.region
+            && !request.headers["authorization"].contains(&format!("/{region}/s3/"))
+        {
+            let mut answer = Answer::error(400, "AuthorizationHeaderMalformed");
+            answer.headers.push(("x-amz-bucket-region".into(), region.clone()));
+            return Some(answer);
+        }
+        if self.wants_token.as_ref().is_some_and(|token| {
+            request.headers.get("x-amz-security-token").is_none_or(|given| given != token)
+        }) {
+            return Some(Answer::error(400, "InvalidToken"));
+        }
         let given = request.headers.get("content-md5");
         let md5 = base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(&request.body));
         if given.is_some_and(|given| *given != md5) {
