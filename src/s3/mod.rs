@@ -5,9 +5,10 @@
 //! wire itself is behind `http` and `tls`, the only files that name an HTTP library; [`trust`] says whose
 //! certificates are accepted.
 //!
-//! Identity providers (files, environment, instance metadata) will hand a `Config` its keys;
-//! Content-MD5 and checksum headers belong into `proto::object::put`; a V1 listing is another
-//! `proto::list::request` with the same `Progress`.
+//! What a server does differently is learnt from its refusals and kept for the run: its region and
+//! clock, whether it wants a body's MD5, lists in version 1, keeps to `If-None-Match` (`create`).
+//! Nothing of unknown length is ever sent, and no checksum but the signature's own SHA-256 unless
+//! it is asked for: those are what no server refuses.
 
 pub mod bucket;
 pub mod client;
