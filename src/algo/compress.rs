@@ -117,28 +117,103 @@ impl<W: Write> Write for Gzip<W> {
 /// # Errors
 /// Damaged bytes, or more than `limit` bytes of plaintext.
 pub fn decompress(method: Method, stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError> {
+    let mut plain = Plain::default();
+    decompress_into(method, stored, limit, &mut plain)?;
+    Ok(plain.as_slice().to_vec())
+}
+
+/// The plaintext, in place of what `plain` held.
+///
+/// # Errors
+/// As [`decompress`]; what `plain` holds then is of no use.
+pub fn decompress_into(
+    method: Method,
+    stored: &[u8],
+    limit: usize,
+    plain: &mut Plain,
+) -> Result<(), CompressError> {
+    plain.clear();
     match method {
-        Method::Lz4 => lz4::decompress(stored, limit),
-        Method::Gzip => capped(flate2::read::GzDecoder::new(stored), limit, "gzip"),
+        Method::Lz4 => lz4::decompress(stored, limit, plain),
+        Method::Gzip => plain.fill(flate2::read::GzDecoder::new(stored), limit, "gzip"),
         // The reference stores empty input as no bytes at all.
-        Method::Zstd if stored.is_empty() => Ok(Vec::new()),
-        Method::Zstd => zstd::decompress(stored, limit),
+        Method::Zstd if stored.is_empty() => Ok(()),
+        Method::Zstd => zstd::decompress(stored, limit, plain),
     }
 }
 
-fn capped(reader: impl Read, limit: usize, name: &str) -> Result<Vec<u8>, CompressError> {
-    let mut plain = Vec::new();
-    let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    reader.take(cap).read_to_end(&mut plain).map_err(|e| CompressError(format!("{name}: {e}")))?;
-    if plain.len() > limit {
-        return Err(CompressError(format!("{name}: more than {limit} bytes of plaintext")));
+/// Bytes kept for the next plaintext: more than any chunk of a real store needs.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// Plaintext in a buffer that is used again. How long it will be is not known beforehand, so that
+/// there is always more room than needed; to zero that for each blob would cost more than to unpack it.
+#[derive(Default)]
+pub struct Plain {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Plain {
+    /// The plaintext.
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
-    Ok(plain)
+
+    fn clear(&mut self) {
+        self.len = 0;
+        if self.bytes.len() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+    }
+
+    fn append(&mut self, more: &[u8]) {
+        let (_, room) = self.split(more.len());
+        if let Some(room) = room.get_mut(..more.len()) {
+            room.copy_from_slice(more);
+            self.len += more.len();
+        }
+    }
+
+    /// What is there, and room behind it for at least `room` bytes, whatever they are.
+    fn split(&mut self, room: usize) -> (&[u8], &mut [u8]) {
+        let wanted = self.len.saturating_add(room);
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted, 0);
+        }
+        let (held, room) = self.bytes.split_at_mut(self.len);
+        (held, room)
+    }
+
+    fn fill(&mut self, reader: impl Read, limit: usize, name: &str) -> Result<(), CompressError> {
+        self.bytes.clear();
+        let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let read = reader.take(cap).read_to_end(&mut self.bytes);
+        self.len = read.map_err(|e| CompressError(format!("{name}: {e}")))?;
+        if self.len > limit {
+            return Err(CompressError(format!("{name}: more than {limit} bytes of plaintext")));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buffer_used_again_holds_nothing_of_what_it_held_before() {
+        let mut plain = Plain::default();
+        for method in [Method::Lz4, Method::Gzip, Method::Zstd] {
+            for len in [9usize << 20, 3, 70_000, 0, 12] {
+                let text: Vec<u8> = (0..len).map(|n| (n / 5 % 61) as u8).collect();
+                let mut stored = Vec::new();
+                compress(method, &text, false, &mut stored);
+                decompress_into(method, &stored, len, &mut plain).unwrap();
+                assert_eq!(plain.as_slice(), text, "{method:?} {len}");
+                assert!(decompress_into(method, b"no frame at all", len, &mut plain).is_err());
+            }
+        }
+    }
 
     #[test]
     fn every_method_gives_back_what_it_got() {

@@ -98,6 +98,16 @@ impl Sealer {
     /// # Errors
     /// Anything but what [`Sealer::seal`] wrote, or longer than `limit`.
     pub fn open(&self, sealed: &[u8], limit: usize) -> Result<Vec<u8>, SealError> {
+        let mut plain = Vec::new();
+        self.open_into(sealed, limit, &mut plain)?;
+        Ok(plain)
+    }
+
+    /// The plaintext, in place of what `plain` held.
+    ///
+    /// # Errors
+    /// As [`Sealer::open`]; what `plain` holds then is of no use.
+    pub fn open_into(&self, sealed: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), SealError> {
         let (wrapped, body) = sealed
             .split_at_checked(self.subkey.wrapped_len())
             .ok_or(SealError("sealed bytes are cut short"))?;
@@ -108,7 +118,8 @@ impl Sealer {
         if plain_len > limit {
             return Err(SealError("sealed bytes are longer than allowed"));
         }
-        let mut plain = Vec::with_capacity(plain_len);
+        plain.clear();
+        plain.reserve(plain_len);
         for block in body.chunks(self.chunk_size + BLOCK_OVERHEAD) {
             let cut = SealError("a sealed block is cut short");
             let (nonce, rest) = block.split_first_chunk::<NONCE>().ok_or(cut.clone())?;
@@ -120,7 +131,7 @@ impl Sealer {
                 .decrypt_inout_detached(&Nonce::from(*nonce), &[], InOutBuf::from(body), &Tag::from(*tag))
                 .map_err(|_| SealError("a sealed block was altered, or sealed under another key"))?;
         }
-        Ok(plain)
+        Ok(())
     }
 
     fn wrap(&self, subkey: &[u8; SUBKEY], fill: &mut dyn FnMut(&mut [u8]), out: &mut Vec<u8>) {

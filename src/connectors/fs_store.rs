@@ -132,15 +132,26 @@ impl Store for FsStore {
     }
 
     fn get_range(&self, item: Item, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        self.get_range_into(item, offset, length, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn get_range_into(
+        &self,
+        item: Item,
+        offset: u64,
+        length: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
         let (file, size) = self.open(item)?;
         if offset.checked_add(length as u64).is_none_or(|end| end > size) {
             let what = format_args!("{size} bytes long, wanted {length} from {offset}");
             return Err(damaged(&self.path(item), what));
         }
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, offset)
-            .map_err(|error| Fault::from_io(format_args!("read {}", self.path(item).display()), &error))?;
-        Ok(bytes)
+        buffer.resize(length, 0);
+        file.read_exact_at(buffer, offset)
+            .map_err(|error| Fault::from_io(format_args!("read {}", self.path(item).display()), &error))
     }
 
     fn put(&self, item: Item, body: &[u8]) -> Result<(), Fault> {

@@ -113,6 +113,16 @@ impl Store for S3Store {
         self.bucket.get_range(&self.key(item), offset, length, None)
     }
 
+    fn get_range_into(
+        &self,
+        item: Item,
+        offset: u64,
+        length: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        self.bucket.get_range_into(&self.key(item), offset, length, None, buffer)
+    }
+
     fn put(&self, item: Item, body: &[u8]) -> Result<(), Fault> {
         let standard = PutOptions::default();
         let options = if matches!(item, Item::Packfile(_)) { &self.packfiles } else { &standard };

@@ -7,6 +7,7 @@
 
 use crate::base::limits;
 use crate::base::mac::Mac;
+use crate::engine::codec::Space;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::{Index, Place};
 use crate::engine::repository::Repository;
@@ -47,6 +48,11 @@ impl Stored {
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.range.clone()).unwrap_or_default()
     }
+
+    /// The buffer they were read into, when nobody else uses it.
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        Arc::try_unwrap(self.bytes).ok()
+    }
 }
 
 enum Slot {
@@ -71,6 +77,8 @@ pub struct Blobs<'r> {
     loaded: Condvar,
     /// Packfiles that the store said it does not have.
     gone: Mutex<HashSet<u32>>,
+    /// Buffers not in use, one for each thread that reads at once.
+    spaces: Mutex<Vec<Space>>,
 }
 
 impl<'r> Blobs<'r> {
@@ -84,6 +92,7 @@ impl<'r> Blobs<'r> {
             cache: Mutex::default(),
             loaded: Condvar::new(),
             gone: Mutex::default(),
+            spaces: Mutex::default(),
         }
     }
 
@@ -117,7 +126,7 @@ impl<'r> Blobs<'r> {
         for place in self.index.places(resource, mac) {
             let read = self
                 .stored(resource, place)
-                .and_then(|stored| self.open(resource, mac, place, stored.as_slice()));
+                .and_then(|stored| self.plain(resource, mac, place, stored.as_slice()));
             match read {
                 Ok(plain) => return Ok(plain),
                 Err(fault) if concerns_the_blob(&fault) => {}
@@ -136,7 +145,7 @@ impl<'r> Blobs<'r> {
         for place in self.index.places(resource, mac) {
             let read = self
                 .exact(resource, place)
-                .and_then(|stored| self.open(resource, mac, place, stored.as_slice()));
+                .and_then(|stored| self.plain(resource, mac, place, stored.as_slice()));
             match read {
                 Ok(plain) => return Ok(plain),
                 Err(fault) if concerns_the_blob(&fault) => last = Some(fault),
@@ -146,12 +155,28 @@ impl<'r> Blobs<'r> {
         Err(last.unwrap_or_else(|| unknown(resource, mac)))
     }
 
+    fn plain(&self, resource: Resource, mac: &Mac, place: Place, stored: &[u8]) -> Result<Vec<u8>, Error> {
+        let spaces = || self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut space = spaces().pop().unwrap_or_default();
+        let plain = self.open(resource, mac, place, stored, &mut space).map(<[u8]>::to_vec);
+        spaces().push(space);
+        plain
+    }
+
     /// Decodes stored bytes and verifies them against the name.
     ///
     /// # Errors
     /// `Damaged` or `Unsupported`, naming packfile, offset, type and name.
-    pub fn open(&self, resource: Resource, mac: &Mac, place: Place, stored: &[u8]) -> Result<Vec<u8>, Error> {
-        self.verify(resource, mac, stored).map_err(|fault| fault.context(self.describe(resource, mac, place)))
+    pub fn open<'s>(
+        &self,
+        resource: Resource,
+        mac: &Mac,
+        place: Place,
+        stored: &'s [u8],
+        space: &'s mut Space,
+    ) -> Result<&'s [u8], Error> {
+        self.verified(resource, mac, stored, space)
+            .map_err(|fault| fault.context(self.describe(resource, mac, place)))
     }
 
     /// As [`Blobs::open`], wherever the bytes are from.
@@ -159,10 +184,20 @@ impl<'r> Blobs<'r> {
     /// # Errors
     /// `Damaged`.
     pub fn verify(&self, resource: Resource, mac: &Mac, stored: &[u8]) -> Result<Vec<u8>, Error> {
+        self.verified(resource, mac, stored, &mut Space::default()).map(<[u8]>::to_vec)
+    }
+
+    fn verified<'s>(
+        &self,
+        resource: Resource,
+        mac: &Mac,
+        stored: &'s [u8],
+        space: &'s mut Space,
+    ) -> Result<&'s [u8], Error> {
         let codec = &self.repository.codec;
-        let plain = codec.decode(stored, plain_max(resource))?;
+        let plain = codec.decode_in(stored, plain_max(resource), space)?;
         let named_by_digest = resource != Resource::SNAPSHOT && resource != Resource::SIGNATURE;
-        if named_by_digest && codec.mac(&plain) != *mac {
+        if named_by_digest && codec.mac(plain) != *mac {
             return Err(Error::new(Kind::Damaged, "its content is not what its name says"));
         }
         Ok(plain)
@@ -196,14 +231,14 @@ impl<'r> Blobs<'r> {
     }
 
     /// Stored bytes of a packfile, `offset` counted as in the index; from the cache when they are
-    /// there, otherwise read for the purpose and not kept.
+    /// there, otherwise read for the purpose, into `buffer`, and not kept.
     ///
     /// # Errors
     /// The store's; `Damaged` when the packfile is shorter.
-    pub fn read(&self, packfile: u32, offset: u64, length: usize) -> Result<Stored, Error> {
+    pub fn read(&self, packfile: u32, offset: u64, length: usize, buffer: Vec<u8>) -> Result<Stored, Error> {
         match self.peek(packfile, offset, length) {
             Some(stored) => Ok(stored),
-            None => self.fetch(packfile, offset.saturating_add(HEAD), length).map(Stored::whole),
+            None => self.fetch_into(packfile, offset.saturating_add(HEAD), length, buffer).map(Stored::whole),
         }
     }
 
@@ -330,17 +365,28 @@ impl<'r> Blobs<'r> {
 
     /// `start` counts from the beginning of the file.
     fn fetch(&self, packfile: u32, start: u64, length: usize) -> Result<Vec<u8>, Error> {
+        self.fetch_into(packfile, start, length, Vec::new())
+    }
+
+    fn fetch_into(
+        &self,
+        packfile: u32,
+        start: u64,
+        length: usize,
+        mut buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, Error> {
         let item = Item::Packfile(self.index.packfile(packfile));
         let gone = || self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         if gone().contains(&packfile) {
             return Err(Error::new(Kind::Store(FaultKind::Missing), format!("{item}: not in the store")));
         }
-        self.repository.store.get_range(item, start, length).map_err(|fault| {
+        self.repository.store.get_range_into(item, start, length, &mut buffer).map_err(|fault| {
             if fault.kind == FaultKind::Missing {
                 gone().insert(packfile);
             }
             Error::from(fault)
-        })
+        })?;
+        Ok(buffer)
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {

@@ -200,7 +200,7 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
         *sizes.entry(blobs.index().packfile(number)).or_insert_with(|| {
             // Not listed. An archive's one packfile has another name there than in its state.
             let end = blobs.index().packfile_end(number);
-            let last = blobs.read(number, end.saturating_sub(1), 1);
+            let last = blobs.read(number, end.saturating_sub(1), 1, Vec::new());
             if last.is_ok() { end } else { 0 }
         })
     }

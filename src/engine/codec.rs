@@ -1,6 +1,6 @@
 //! How a store's items are spelled: compressed, then sealed; and back.
 
-use crate::algo::compress::{self, Method};
+use crate::algo::compress::{self, Method, Plain};
 use crate::algo::hash::Keyed;
 use crate::algo::seal::Sealer;
 use crate::base::mac::Mac;
@@ -11,6 +11,13 @@ use crate::ports::dice::Dice;
 /// 4 MiB, with room to spare for small block sizes.
 fn stored_limit(plain: usize) -> usize {
     plain.saturating_add(plain / 16).saturating_add(1 << 16)
+}
+
+/// Buffers that decoding reuses.
+#[derive(Default)]
+pub struct Space {
+    opened: Vec<u8>,
+    plain: Plain,
 }
 
 /// One store's compression, sealing and naming.
@@ -61,26 +68,39 @@ impl Codec {
     /// # Errors
     /// `Damaged`.
     pub fn decode(&self, stored: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
+        self.decode_in(stored, limit, &mut Space::default()).map(<[u8]>::to_vec)
+    }
+
+    /// The plaintext of `stored`, at most `limit` bytes, in buffers that are used again.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn decode_in<'s>(
+        &self,
+        stored: &'s [u8],
+        limit: usize,
+        space: &'s mut Space,
+    ) -> Result<&'s [u8], Error> {
         let damaged = |detail: String| Error::new(Kind::Damaged, detail);
-        let opened = match &self.sealer {
+        let Space { opened, plain } = space;
+        let packed = match &self.sealer {
             Some(sealer) => {
                 let cap = if self.method.is_some() { stored_limit(limit) } else { limit };
-                Some(sealer.open(stored, cap).map_err(|e| damaged(e.to_string()))?)
+                sealer.open_into(stored, cap, opened).map_err(|e| damaged(e.to_string()))?;
+                opened.as_slice()
             }
-            None => None,
+            None => stored,
         };
         match self.method {
             Some(method) => {
-                let compressed = opened.as_deref().unwrap_or(stored);
-                compress::decompress(method, compressed, limit).map_err(|e| damaged(e.to_string()))
+                let unpacked = compress::decompress_into(method, packed, limit, plain);
+                unpacked.map_err(|e| damaged(e.to_string()))?;
+                Ok(plain.as_slice())
             }
-            None => {
-                let plain = opened.unwrap_or_else(|| stored.to_vec());
-                if plain.len() > limit {
-                    return Err(damaged(format!("{} bytes where {limit} are the most", plain.len())));
-                }
-                Ok(plain)
+            None if packed.len() > limit => {
+                Err(damaged(format!("{} bytes where {limit} are the most", packed.len())))
             }
+            None => Ok(packed),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs::{self, Blobs, Stored};
 use crate::engine::budget::{Budget, Permit};
+use crate::engine::codec::Space;
 use crate::engine::error::Error;
 use crate::engine::index::Place;
 use crate::format::kind::Resource;
@@ -25,6 +26,11 @@ const GROUP_BYTES: u64 = 8 << 20;
 
 /// Stored bytes that one worker takes at a time, so that one group keeps several workers busy.
 const TASK_BYTES: u64 = 1 << 20;
+
+/// Buffers kept for the next GETs, and the least length of a GET that is worth one: memory fresh from
+/// the system costs as much as copying into it.
+const SPARES: usize = 2;
+const SPARE_BYTES: usize = 1 << 20;
 
 /// One wanted blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +76,7 @@ pub struct Fetcher<'b, 'r> {
     world: World,
     width: Width,
     budget: Budget,
+    spares: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,9 +94,26 @@ struct Group {
     pieces: Range<usize>,
 }
 
+/// Bytes of a group; their buffer goes back when all of its tasks are done.
+struct Loan<'p> {
+    stored: Option<Stored>,
+    spares: &'p Mutex<Vec<Vec<u8>>>,
+    _permit: Permit<'p>,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let Some(buffer) = self.stored.take().and_then(Stored::into_buffer) else { return };
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.capacity() >= SPARE_BYTES && spares.len() < SPARES {
+            spares.push(buffer);
+        }
+    }
+}
+
 struct Task<'p> {
     /// `None` when the group could not be fetched as one.
-    fetched: Option<Arc<(Stored, Permit<'p>)>>,
+    fetched: Option<Arc<Loan<'p>>>,
     start: u64,
     pieces: Range<usize>,
 }
@@ -97,7 +121,13 @@ struct Task<'p> {
 impl<'b, 'r> Fetcher<'b, 'r> {
     /// Fetches what `blobs` reads, so that what a walk left in its cache is not fetched again.
     pub fn new(blobs: &'b Blobs<'r>, world: &World, width: Width) -> Fetcher<'b, 'r> {
-        Fetcher { blobs, world: world.clone(), width, budget: Budget::new(width.bytes) }
+        Fetcher {
+            blobs,
+            world: world.clone(),
+            width,
+            budget: Budget::new(width.bytes),
+            spares: Mutex::default(),
+        }
     }
 
     /// Where single blobs are read from.
@@ -232,8 +262,9 @@ impl Batch<'_> {
             }
             for _ in 0..width.workers.max(1) {
                 scope.spawn(|| {
+                    let mut space = Space::default();
                     while let Some(task) = queue.pop() {
-                        if let Err(fault) = self.work(&task) {
+                        if let Err(fault) = self.work(&task, &mut space) {
                             fail(fault);
                         }
                     }
@@ -252,8 +283,15 @@ impl Batch<'_> {
             self.refuse_when_cancelled()?;
             let length = usize::try_from(group.length).unwrap_or(usize::MAX);
             let permit = self.fetcher.budget.take(length);
-            let fetched = match self.fetcher.blobs.read(group.packfile, group.start, length) {
-                Ok(stored) => Some(Arc::new((stored, permit))),
+            let spares = &self.fetcher.spares;
+            let buffer = match length {
+                SPARE_BYTES.. => spares.lock().unwrap_or_else(PoisonError::into_inner).pop(),
+                _ => None,
+            };
+            let read =
+                self.fetcher.blobs.read(group.packfile, group.start, length, buffer.unwrap_or_default());
+            let fetched = match read {
+                Ok(stored) => Some(Arc::new(Loan { stored: Some(stored), spares, _permit: permit })),
                 Err(fault) if blobs::concerns_the_blob(&fault) => None,
                 Err(fault) => return Err(fault),
             };
@@ -283,25 +321,26 @@ impl Batch<'_> {
         tasks
     }
 
-    fn work(&self, task: &Task<'_>) -> Result<(), Error> {
+    fn work(&self, task: &Task<'_>, space: &mut Space) -> Result<(), Error> {
+        let blobs = self.fetcher.blobs;
         for piece in self.pieces.get(task.pieces.clone()).unwrap_or_default() {
             self.refuse_when_cancelled()?;
             let wants = self.wants.get(piece.wants.clone()).unwrap_or_default();
             let Some(want) = wants.first() else { continue };
-            let opened = match task.stored(piece.place) {
-                Some(stored) => self.fetcher.blobs.open(want.resource, &want.mac, piece.place, stored),
-                None => self.fetcher.blobs.recover(want.resource, &want.mac),
-            };
-            let opened = match opened {
-                Err(fault) if task.fetched.is_some() && blobs::concerns_the_blob(&fault) => {
-                    self.fetcher.blobs.recover(want.resource, &want.mac)
+            if let Some(stored) = task.stored(piece.place) {
+                match blobs.open(want.resource, &want.mac, piece.place, stored, space) {
+                    Ok(plain) => {
+                        (self.deliver)(wants, Ok(plain))?;
+                        continue;
+                    }
+                    Err(fault) if blobs::concerns_the_blob(&fault) => {}
+                    Err(fault) => return Err(fault),
                 }
-                opened => opened,
-            };
-            match &opened {
-                Ok(plain) => (self.deliver)(wants, Ok(plain))?,
-                Err(fault) if blobs::concerns_the_blob(fault) => (self.deliver)(wants, Err(fault))?,
-                Err(fault) => return Err(fault.clone()),
+            }
+            match blobs.recover(want.resource, &want.mac) {
+                Ok(plain) => (self.deliver)(wants, Ok(&plain))?,
+                Err(fault) if blobs::concerns_the_blob(&fault) => (self.deliver)(wants, Err(&fault))?,
+                Err(fault) => return Err(fault),
             }
         }
         Ok(())
@@ -317,7 +356,7 @@ impl Batch<'_> {
 
 impl Task<'_> {
     fn stored(&self, place: Place) -> Option<&[u8]> {
-        let bytes = self.fetched.as_ref()?.0.as_slice();
+        let bytes = self.fetched.as_ref()?.stored.as_ref()?.as_slice();
         let start = usize::try_from(place.offset.checked_sub(self.start)?).ok()?;
         bytes.get(start..start.checked_add(place.length as usize)?)
     }

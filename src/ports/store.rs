@@ -112,6 +112,21 @@ pub trait Store: Send + Sync {
     /// `Missing`; `Damaged` when the file ends before `offset + length`.
     fn get_range(&self, item: Item, offset: u64, length: usize) -> Result<Vec<u8>, Fault>;
 
+    /// As [`Store::get_range`], in place of what `buffer` held, whose room is used again.
+    ///
+    /// # Errors
+    /// The same; what `buffer` holds then is of no use.
+    fn get_range_into(
+        &self,
+        item: Item,
+        offset: u64,
+        length: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        *buffer = self.get_range(item, offset, length)?;
+        Ok(())
+    }
+
     /// Stores the file under its name, replacing an older one. Durable and visible to `get` and
     /// `list` when it returns; never visible in part.
     ///

@@ -146,10 +146,25 @@ impl Bucket {
         length: usize,
         if_match: Option<&str>,
     ) -> Result<Vec<u8>, Fault> {
-        let key = self.key(key)?;
         let mut bytes = Vec::new();
-        self.fetch(&key, offset, length as u64, if_match, &mut bytes)?;
+        self.get_range_into(key, offset, length, if_match, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// As [`Bucket::get_range`], in place of what `bytes` held.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn get_range_into(
+        &self,
+        key: &[u8],
+        offset: u64,
+        length: usize,
+        if_match: Option<&str>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        bytes.clear();
+        self.fetch(&self.key(key)?, offset, length as u64, if_match, bytes)
     }
 
     /// Appends to `bytes`, which holds the first of them already, what is missing of `length` bytes

@@ -3,7 +3,7 @@
 //! Written frames: independent 4 MiB blocks, content checksum, nothing else. Block checksums are
 //! never written: the reference computes them over the wrong bytes and rejects correct ones.
 
-use super::CompressError;
+use super::{CompressError, Plain};
 use lz4_flex::block;
 use twox_hash::XxHash32;
 
@@ -78,7 +78,7 @@ impl<'a> Input<'a> {
     }
 }
 
-pub fn decompress(stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError> {
+pub fn decompress(stored: &[u8], limit: usize, plain: &mut Plain) -> Result<(), CompressError> {
     let fault = |what: &str| CompressError(format!("lz4: {what}"));
     let mut input = Input(stored);
     if input.take(4, "magic")? != MAGIC {
@@ -101,7 +101,6 @@ pub fn decompress(stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError>
     if summed.to_le_bytes().get(1) != Some(&header_sum) {
         return Err(fault("header checksum does not match"));
     }
-    let mut plain = Vec::new();
     loop {
         let word = input.word("block length")?;
         if word == 0 {
@@ -112,45 +111,47 @@ pub fn decompress(stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError>
             // Readers disagree over what it covers; the content checksum and the blob's MAC decide.
             input.take(4, "block checksum")?;
         }
-        let left = limit.saturating_sub(plain.len());
+        let left = limit.saturating_sub(plain.len);
         if word & STORED != 0 {
             if data.len() > left || data.len() > block_max {
                 return Err(fault("more plaintext than allowed"));
             }
-            plain.extend_from_slice(data);
+            plain.append(data);
             continue;
         }
-        unpack(data, flags & INDEPENDENT == 0, block_max.min(left), &mut plain)?;
+        unpack(data, flags & INDEPENDENT == 0, block_max.min(left), plain)?;
     }
-    if flags & CONTENT_CHECKSUM != 0 && input.word("content checksum")? != XxHash32::oneshot(0, &plain) {
+    if flags & CONTENT_CHECKSUM != 0
+        && input.word("content checksum")? != XxHash32::oneshot(0, plain.as_slice())
+    {
         return Err(fault("content checksum does not match"));
     }
-    Ok(plain)
+    Ok(())
 }
 
 /// Appends one compressed block. LZ4 expands 255 times at most, so room grows with the input.
-fn unpack(data: &[u8], linked: bool, room: usize, plain: &mut Vec<u8>) -> Result<(), CompressError> {
-    let fault = |e: &dyn std::fmt::Display| CompressError(format!("lz4: block: {e}"));
-    let start = plain.len();
+fn unpack(data: &[u8], linked: bool, room: usize, plain: &mut Plain) -> Result<(), CompressError> {
     let room = room.min(data.len().saturating_mul(255));
-    if linked {
-        plain.resize(start + room, 0);
-        let (before, target) = plain.split_at_mut(start);
-        let window = before.get(start.saturating_sub(WINDOW)..).unwrap_or_default();
-        let len = block::decompress_into_with_dict(data, target, window).map_err(|e| fault(&e))?;
-        plain.truncate(start + len);
+    let (before, target) = plain.split(room);
+    let target = target.get_mut(..room).unwrap_or_default();
+    let unpacked = if linked {
+        let window = before.get(before.len().saturating_sub(WINDOW)..).unwrap_or_default();
+        block::decompress_into_with_dict(data, target, window)
     } else {
-        plain.resize(start + room, 0);
-        let target = plain.get_mut(start..).unwrap_or_default();
-        let len = block::decompress_into(data, target).map_err(|e| fault(&e))?;
-        plain.truncate(start + len);
-    }
+        block::decompress_into(data, target)
+    };
+    plain.len += unpacked.map_err(|e| CompressError(format!("lz4: block: {e}")))?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::compress;
+    use crate::algo::compress::{CompressError, Method};
+
+    fn decompress(stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError> {
+        crate::algo::compress::decompress(Method::Lz4, stored, limit)
+    }
 
     #[test]
     fn frames_equal_the_reference_and_its_odd_ones_are_read() {

@@ -1,6 +1,6 @@
 //! zstd frames (RFC 8878), one for each item.
 
-use super::{CompressError, capped};
+use super::{CompressError, Plain};
 use crate::base::limits::ZSTD_WINDOW_BYTES_MAX;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -9,13 +9,13 @@ pub fn compress(plain: &[u8], out: &mut Vec<u8>) {
     out.extend(compress_to_vec(plain, CompressionLevel::Fastest));
 }
 
-pub fn decompress(stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError> {
+pub fn decompress(stored: &[u8], limit: usize, plain: &mut Plain) -> Result<(), CompressError> {
     // The decoder gives nothing out before a window is full: the limit alone would not hold it.
     if window(stored).is_some_and(|window| window > ZSTD_WINDOW_BYTES_MAX) {
         return Err(CompressError(format!("zstd: a window of more than {ZSTD_WINDOW_BYTES_MAX} bytes")));
     }
     match StreamingDecoder::new(stored) {
-        Ok(decoder) => capped(decoder, limit, "zstd"),
+        Ok(decoder) => plain.fill(decoder, limit, "zstd"),
         Err(error) => Err(CompressError(format!("zstd: {error}"))),
     }
 }
@@ -39,7 +39,8 @@ fn window(frame: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{decompress, window};
+    use super::window;
+    use crate::algo::compress::{Method, decompress};
 
     #[test]
     fn a_window_that_memory_could_not_hold_is_refused() {
@@ -60,8 +61,8 @@ mod tests {
         for _ in 0..1 << 14 {
             bomb.extend_from_slice(&[0x02, 0x00, 0x10, b'x']);
         }
-        assert!(decompress(&bomb, 1000).unwrap_err().0.contains("window"));
+        assert!(decompress(Method::Zstd, &bomb, 1000).unwrap_err().0.contains("window"));
         bomb[5] = 0x68;
-        assert!(decompress(&bomb, 1000).unwrap_err().0.contains("more than 1000"));
+        assert!(decompress(Method::Zstd, &bomb, 1000).unwrap_err().0.contains("more than 1000"));
     }
 }
