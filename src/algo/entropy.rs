@@ -15,32 +15,37 @@ pub fn entropy(data: &[u8]) -> f64 {
     })
 }
 
-/// Four tables, so that runs of one byte do not wait for one another's increments.
+/// Four tables, so that runs of one byte do not wait for one another's increments; eight bytes are
+/// read at once, since the increments alone keep the memory ports busy.
 fn histogram(data: &[u8]) -> [u32; 256] {
     let mut tables = [[0u32; 256]; 4];
-    let (quads, rest) = data.as_chunks::<4>();
+    let (words, rest) = data.as_chunks::<8>();
     let [a, b, c, d] = &mut tables;
-    for &[p, q, r, s] in quads {
-        // A u8 is below 256, the length of every table.
-        #[expect(clippy::indexing_slicing, reason = "a u8 indexes 256 places")]
-        {
-            a[usize::from(p)] += 1;
-            b[usize::from(q)] += 1;
-            c[usize::from(r)] += 1;
-            d[usize::from(s)] += 1;
-        }
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        count(a, word);
+        count(b, word >> 8);
+        count(c, word >> 16);
+        count(d, word >> 24);
+        count(a, word >> 32);
+        count(b, word >> 40);
+        count(c, word >> 48);
+        count(d, word >> 56);
     }
     for &byte in rest {
-        #[expect(clippy::indexing_slicing, reason = "a u8 indexes 256 places")]
-        {
-            a[usize::from(byte)] += 1;
-        }
+        count(a, u64::from(byte));
     }
     let mut sums = [0; 256];
     for (sum, (((a, b), c), d)) in sums.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
         *sum = *a + *b + *c + *d;
     }
     sums
+}
+
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a u8 indexes 256 places")]
+fn count(table: &mut [u32; 256], word: u64) {
+    table[usize::from(word as u8)] += 1;
 }
 
 /// `Log2` of Go's math package for 0 < x <= 1.
@@ -66,5 +71,10 @@ mod tests {
         assert_eq!(entropy(b"aaaa").to_bits() << 1, 0);
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(entropy(&all), 8.0);
+        // Whatever is left behind the last eight bytes counts too.
+        for len in 1..20 {
+            let pair: Vec<u8> = (0..2 * len).map(|n| if n < len { 7 } else { 9 }).collect();
+            assert_eq!(entropy(&pair), 1.0, "{len}");
+        }
     }
 }
