@@ -6,9 +6,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 struct Inner<T> {
     items: VecDeque<T>,
     closed: bool,
+    /// Who waits: to wake nobody costs a system call all the same.
+    waiting_producers: usize,
+    waiting_consumers: usize,
 }
 
-/// Many producers, many consumers, at most `capacity` items in between.
+/// Many producers, many consumers, at most `capacity` items in between. Producers that found it full
+/// go on when it is half empty, so that the two sides do not take turns item by item.
 pub struct Queue<T> {
     inner: Mutex<Inner<T>>,
     capacity: usize,
@@ -20,7 +24,12 @@ impl<T> Queue<T> {
     /// A queue that makes producers wait at `capacity` items (at least one).
     pub fn new(capacity: usize) -> Queue<T> {
         Queue {
-            inner: Mutex::new(Inner { items: VecDeque::new(), closed: false }),
+            inner: Mutex::new(Inner {
+                items: VecDeque::new(),
+                closed: false,
+                waiting_producers: 0,
+                waiting_consumers: 0,
+            }),
             capacity: capacity.max(1),
             not_empty: Condvar::new(),
             not_full: Condvar::new(),
@@ -43,11 +52,12 @@ impl<T> Queue<T> {
                 return Err(item);
             }
             if inner.items.len() < self.capacity {
-                inner.items.push_back(item);
-                self.not_empty.notify_one();
+                self.append(&mut inner, item);
                 return Ok(());
             }
+            inner.waiting_producers += 1;
             inner = self.not_full.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.waiting_producers -= 1;
         }
     }
 
@@ -60,33 +70,44 @@ impl<T> Queue<T> {
         if inner.closed || inner.items.len() >= self.capacity {
             return Err(item);
         }
-        inner.items.push_back(item);
-        self.not_empty.notify_one();
+        self.append(&mut inner, item);
         Ok(())
+    }
+
+    fn append(&self, inner: &mut Inner<T>, item: T) {
+        inner.items.push_back(item);
+        if inner.waiting_consumers > 0 {
+            self.not_empty.notify_one();
+        }
+    }
+
+    fn take(&self, inner: &mut Inner<T>) -> Option<T> {
+        let item = inner.items.pop_front()?;
+        if inner.waiting_producers > 0 && inner.items.len() <= self.capacity / 2 {
+            self.not_full.notify_all();
+        }
+        Some(item)
     }
 
     /// Waits for an item; `None` once the queue is closed and empty.
     pub fn pop(&self) -> Option<T> {
         let mut inner = self.lock();
         loop {
-            if let Some(item) = inner.items.pop_front() {
-                self.not_full.notify_one();
+            if let Some(item) = self.take(&mut inner) {
                 return Some(item);
             }
             if inner.closed {
                 return None;
             }
+            inner.waiting_consumers += 1;
             inner = self.not_empty.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.waiting_consumers -= 1;
         }
     }
 
     /// An item if there is one now.
     pub fn try_pop(&self) -> Option<T> {
-        let item = self.lock().items.pop_front();
-        if item.is_some() {
-            self.not_full.notify_one();
-        }
-        item
+        self.take(&mut self.lock())
     }
 
     /// No more items will come: producers are refused, consumers drain what is left.
@@ -111,6 +132,7 @@ impl<T> Queue<T> {
 #[cfg(test)]
 mod tests {
     use super::Queue;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn a_closed_queue_drains_and_then_ends() {
@@ -125,17 +147,39 @@ mod tests {
 
     #[test]
     fn producers_wait_for_room_and_nothing_is_lost() {
-        let queue = Queue::new(1);
-        let sum = std::thread::scope(|scope| {
-            let consumer = scope.spawn(|| std::iter::from_fn(|| queue.pop()).sum::<u64>());
-            scope.spawn(|| {
-                for n in 0..1000 {
-                    assert_eq!(queue.push(n), Ok(()));
+        for (capacity, threads) in [(1, 1), (1, 3), (2, 2), (3, 3), (64, 4)] {
+            let queue = Queue::new(capacity);
+            let left = AtomicUsize::new(threads);
+            let sum: u64 = std::thread::scope(|scope| {
+                let sum = || std::iter::from_fn(|| queue.pop()).sum::<u64>();
+                let consumers: Vec<_> = (0..threads).map(|_| scope.spawn(sum)).collect();
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        for n in 0..1000 {
+                            assert_eq!(queue.push(n), Ok(()));
+                        }
+                        if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                            queue.close();
+                        }
+                    });
                 }
-                queue.close();
+                consumers.into_iter().map(|consumer| consumer.join().unwrap()).sum()
             });
-            consumer.join()
+            assert_eq!(sum, threads as u64 * 999 * 1000 / 2, "{capacity} places, {threads} on each side");
+        }
+    }
+
+    #[test]
+    fn abandoning_wakes_both_sides() {
+        let (full, empty) = (Queue::new(1), Queue::<u8>::new(1));
+        assert_eq!(full.push(1), Ok(()));
+        std::thread::scope(|scope| {
+            let producer = scope.spawn(|| full.push(2));
+            let consumer = scope.spawn(|| empty.pop());
+            full.abandon();
+            empty.abandon();
+            assert_eq!(producer.join().unwrap(), Err(2));
+            assert_eq!(consumer.join().unwrap(), None);
         });
-        assert_eq!(sum.ok(), Some(999 * 1000 / 2));
     }
 }
