@@ -23,7 +23,7 @@ pub const OPTIONS: &[Opt] = &[
 pub struct Globals {
     /// `-config`.
     pub config: Option<PathBuf>,
-    /// `-cpu`, checked; else one less than there are, at least one.
+    /// `-cpu`, checked; else all there are.
     pub cpu: usize,
     /// `-keyfile`.
     pub keyfile: Option<PathBuf>,
@@ -82,7 +82,7 @@ impl Globals {
 }
 
 fn cpu(parsed: &Parsed, cores: usize) -> Result<usize, Failure> {
-    let Some(wanted) = parsed.number("cpu") else { return Ok(cores.saturating_sub(1).max(1)) };
+    let Some(wanted) = parsed.number("cpu") else { return Ok(cores) };
     match usize::try_from(wanted) {
         Err(_) | Ok(0) => Err(Failure::new(format!("invalid -cpu value {wanted}"))),
         Ok(wanted) if wanted > cores => {
@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(globals.cpu, 2);
         assert_eq!(globals.at.unwrap(), "@minio");
         assert_eq!(globals.command, ["ls", "-uuid"]);
-        let globals = read(&words("ls at"), 1).unwrap().unwrap();
-        assert_eq!((globals.at, globals.cpu), (None, 1));
+        let globals = read(&words("ls at"), 4).unwrap().unwrap();
+        assert_eq!((globals.at, globals.cpu), (None, 4));
         assert!(read(&words("-h"), 4).unwrap().is_none());
         for (list, traced) in [("s3", true), ("cache, s3", true), ("all", true), ("s3x,", false)] {
             let globals = read(&["-trace".into(), list.into(), "ls".into()], 1).unwrap().unwrap();
