@@ -191,14 +191,16 @@ type Unlock<'a> = dyn Fn(&Reopen<'_>) -> Result<Repository, Failure> + 'a;
 
 fn unlocked(session: &Session, place: &Place, unlock: &Unlock<'_>) -> Result<Repository, Failure> {
     let store = connect::store(session, place).map_err(|failure| cannot(session, place, failure))?;
-    let closed = || Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, place, error.into()));
-    let repository = unlock(&closed)?;
-    Ok(match session.cache_dir() {
-        Some(dir) => {
-            let cache = DiskCache::new(&dir, &repository.id());
-            repository.with_cache(Arc::new(cache))
-        }
-        None => repository,
+    unlock(&|| {
+        let closed =
+            Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, place, error.into()))?;
+        Ok(match session.cache_dir() {
+            Some(dir) => {
+                let cache = DiskCache::new(&dir, &closed.id());
+                closed.with_cache(Arc::new(cache))
+            }
+            None => closed,
+        })
     })
 }
 

@@ -106,22 +106,26 @@ impl Session {
     /// # Errors
     /// A name without an entry, a passphrase that cannot be had.
     pub fn store(&self) -> Result<Place, Failure> {
+        self.store_named(&self.store_word()?)
+    }
+
+    /// The word for that store.
+    ///
+    /// # Errors
+    /// When there is none, nor a home directory to have one in.
+    pub fn store_word(&self) -> Result<OsString, Failure> {
         let variable = std::env::var_os("PLAKAR_REPOSITORY").filter(|word| !word.is_empty());
-        let word = match self.globals.at.clone().or(variable) {
-            Some(word) => word,
-            None => match &self.settings.of(Role::Store).default {
-                Some(name) => OsString::from(format!("@{name}")),
-                None => {
-                    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-                    let home =
-                        home.ok_or_else(|| Failure::new("no store named, and $HOME is not defined"))?;
-                    let mut word = OsString::from("fs:");
-                    word.push(PathBuf::from(home).join(".plakar"));
-                    word
-                }
-            },
-        };
-        self.store_named(&word)
+        if let Some(word) = self.globals.at.clone().or(variable) {
+            return Ok(word);
+        }
+        if let Some(name) = &self.settings.of(Role::Store).default {
+            return Ok(OsString::from(format!("@{name}")));
+        }
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+        let home = home.ok_or_else(|| Failure::new("no store named, and $HOME is not defined"))?;
+        let mut word = OsString::from("fs:");
+        word.push(PathBuf::from(home).join(".plakar"));
+        Ok(word)
     }
 
     /// The store behind a word.

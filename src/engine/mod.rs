@@ -1,5 +1,6 @@
 //! Backup, restore, check: Kloset over the ports.
 
+pub mod ahead;
 mod archive;
 pub mod backup;
 mod backup_file;
@@ -41,6 +42,7 @@ pub mod retention;
 pub mod select;
 pub mod snapshot;
 pub mod states;
+mod states_ahead;
 pub mod tree;
 pub mod tree_build;
 mod verdicts;

@@ -10,6 +10,7 @@ use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::{Builder, Index, Sight};
 use crate::engine::states::{self, State};
+use crate::engine::states_ahead::{self, Ahead};
 use crate::engine::{NoCache, StateCache, World};
 use crate::format::config::{Config, DEFAULT_KDF, Encryption, Kdf};
 use crate::format::envelope;
@@ -120,6 +121,7 @@ pub struct Closed {
     store: Arc<dyn Store>,
     file: Vec<u8>,
     config: Config,
+    cache: Arc<dyn StateCache>,
 }
 
 impl Closed {
@@ -130,7 +132,18 @@ impl Closed {
     pub fn read(store: Arc<dyn Store>) -> Result<Closed, Error> {
         let file = store.get(Item::Config, limits::CONFIG_BYTES_MAX)?;
         let config = Config::decode_unverified(&file)?;
-        Ok(Closed { store, file, config })
+        Ok(Closed { store, file, config, cache: Arc::new(NoCache) })
+    }
+
+    /// The same, with copies of states kept on this machine.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<dyn StateCache>) -> Closed {
+        Closed { cache, ..self }
+    }
+
+    /// The repository id as people write UUIDs.
+    pub fn id(&self) -> String {
+        uuid(&self.config)
     }
 
     /// The settings, not verified yet.
@@ -143,16 +156,23 @@ impl Closed {
         self.config.encryption.is_some()
     }
 
-    /// Derives the key, proves it on the canary and verifies CONFIG with it.
+    /// Derives the key, proves it on the canary and verifies CONFIG with it. The states are listed
+    /// and fetched meanwhile.
     ///
     /// # Errors
     /// `WrongPassphrase`; `Damaged` when CONFIG was altered.
     pub fn unlock(self, passphrase: Option<&Secret>, _: &World) -> Result<Repository, Error> {
+        let mut ahead = Ahead::default();
         let key = match (&self.config.encryption, passphrase) {
             (None, _) => None,
             (Some(_), None) => return Err(Error::new(Kind::WrongPassphrase, "the store is encrypted")),
             (Some(encryption), Some(passphrase)) => {
-                let key = derived(encryption, passphrase)?;
+                let key = std::thread::scope(|scope| {
+                    let fetching = scope.spawn(|| states_ahead::fetch(&*self.store, &*self.cache));
+                    let key = derived(encryption, passphrase);
+                    ahead = fetching.join().unwrap_or_default();
+                    key
+                })?;
                 if sealer(encryption, &key)?.open(&encryption.canary, 1 << 10).is_err() {
                     return Err(Error::new(Kind::WrongPassphrase, "the passphrase does not open this store"));
                 }
@@ -161,8 +181,15 @@ impl Closed {
         };
         Config::verify(&self.file, key.as_ref())?;
         let codec = codec(&self.config, key.as_ref())?;
-        Ok(Repository { store: self.store, config: self.config, codec, cache: Arc::new(NoCache) })
+        let Closed { store, config, cache, .. } = self;
+        Ok(Repository { store, config, codec, cache, ahead: Mutex::new(ahead) })
     }
+}
+
+fn uuid(config: &Config) -> String {
+    let hex = hex::encode(config.repository_id);
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -179,26 +206,19 @@ pub struct Repository {
     /// How its items are spelled.
     pub codec: Codec,
     cache: Arc<dyn StateCache>,
+    /// What was fetched while the key was derived, until it is used.
+    ahead: Mutex<Ahead>,
 }
 
 impl Repository {
     /// From parts that were drawn together, as for an archive being written.
     pub fn from_parts(store: Arc<dyn Store>, config: Config, codec: Codec) -> Repository {
-        Repository { store, config, codec, cache: Arc::new(NoCache) }
-    }
-
-    /// The same, with copies of states kept on this machine.
-    #[must_use]
-    pub fn with_cache(mut self, cache: Arc<dyn StateCache>) -> Repository {
-        self.cache = cache;
-        self
+        Repository { store, config, codec, cache: Arc::new(NoCache), ahead: Mutex::default() }
     }
 
     /// The repository id as people write UUIDs.
     pub fn id(&self) -> String {
-        let hex = hex::encode(self.config.repository_id);
-        let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
-        [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
+        uuid(&self.config)
     }
 
     /// Lists the states and reads those that are not in the cache, several at a time.
@@ -218,7 +238,7 @@ impl Repository {
     }
 
     fn read_states(&self, world: &World) -> Result<Builder, Error> {
-        let listed: Vec<Mac> = self.store.list(store::Kind::State)?.iter().map(|file| file.id).collect();
+        let listed = self.states()?;
         let builder = Mutex::new(Builder::default());
         states::each(&listed, world, &|id| self.read_state(id, &builder))?;
         Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -234,7 +254,7 @@ impl Repository {
             Some(opened) => opened,
             None => {
                 // Listed and then not there is never passed over: whatever it said would be unknown.
-                let file = self.store.get(Item::State(*id), limits::STATE_BYTES_MAX)?;
+                let file = self.state_file(id)?;
                 let opened = self.open_state(&file).map_err(named)?;
                 self.cache.put(id, &file);
                 opened
@@ -243,6 +263,26 @@ impl Repository {
         let state = State::decode(&body, version).map_err(named)?;
         lock(builder).take(state);
         Ok(())
+    }
+
+    /// Names of all states.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn states(&self) -> Result<Vec<Mac>, Error> {
+        let ahead = lock(&self.ahead).listed.take();
+        let listed = ahead.unwrap_or_else(|| self.store.list(store::Kind::State))?;
+        Ok(listed.iter().map(|file| file.id).collect())
+    }
+
+    /// A state as the store has it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn state_file(&self, id: &Mac) -> Result<Vec<u8>, Error> {
+        let ahead = lock(&self.ahead).files.remove(id);
+        let get = || self.store.get(Item::State(*id), limits::STATE_BYTES_MAX);
+        Ok(ahead.unwrap_or_else(get)?)
     }
 
     /// The state in a file, verified.

@@ -4,7 +4,6 @@
 //! at one that is damaged. Here each is read from the store itself, and the copies bear witness: a
 //! state that differs from its copy was replaced, one that is no longer there was lost.
 
-use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs::concerns_the_blob;
@@ -14,7 +13,6 @@ use crate::engine::repository::Repository;
 use crate::format::kind::{Generation, Resource, Version};
 use crate::format::state::{self, Entry, Meta};
 use crate::pool::Queue;
-use crate::ports::store::{self, Item};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -85,8 +83,7 @@ pub struct States {
 /// # Errors
 /// A state newer than this program, and what concerns the store as a whole.
 pub fn read(repository: &Repository, sight: Sight, world: &World) -> Result<States, Error> {
-    let mut listed: Vec<Mac> =
-        repository.store.list(store::Kind::State)?.iter().map(|file| file.id).collect();
+    let mut listed = repository.states()?;
     listed.sort_unstable();
     let reading = Reading { repository, gathered: Mutex::default() };
     each(&listed, world, &|id| reading.one(id))?;
@@ -140,8 +137,9 @@ impl Reading<'_> {
         let repository = self.repository;
         let copy = repository.cache().get(id);
         let copied = copy.as_ref().and_then(|file| repository.decode_state(id, file).ok());
-        let read = repository.store.get(Item::State(*id), limits::STATE_BYTES_MAX).map_err(Error::from);
-        let read = read.and_then(|file| repository.decode_state(id, &file).map(|state| (file, state)));
+        let read = repository
+            .state_file(id)
+            .and_then(|file| repository.decode_state(id, &file).map(|state| (file, state)));
         let error = match read {
             Ok((file, state)) => {
                 if copied.is_none() || copy.as_ref() == Some(&file) {

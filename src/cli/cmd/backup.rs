@@ -10,12 +10,13 @@ use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure, INCOMPLETE};
 use crate::cli::gotime;
 use crate::cli::human;
-use crate::cli::open::{self, Opened};
+use crate::cli::open;
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
 use crate::connectors::context::Reading;
 use crate::connectors::ignore::Ignore;
+use crate::engine::ahead::{Ahead, LeaveOut};
 use crate::engine::backup::{self, Options, Previous};
 use crate::engine::dates;
 use crate::engine::previous::Earlier;
@@ -26,6 +27,7 @@ use crate::world::host::{self, Accounts};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 const TAGS_ONCE: &str = "tags should be specified only once, as a comma-separated list";
 
@@ -63,15 +65,24 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let lines =
         Lines { done: !parsed.switch("quiet") && !session.globals.quiet, failed: true }.unless(silent);
     let report = Report::new(session.out.clone(), Wording::Backup, lines);
+    let reading = Reading { xattrs: !parsed.switch("no-xattr"), skip: own_directory(session) };
+    let source = connect::source(session, &place, reading)
+        .map_err(|failure| failure.context(format_args!("failed to create an importer for {}", place.word)));
+    // What is told of a file is as old as the walk, and so is the snapshot.
+    let begun = Stamp::from_nanos(session.clock.now_ns());
+    let leave_out = Arc::new(move |path: &[u8], directory| ignore.excluded(path, directory));
+    let ahead = match &source {
+        Ok(source) if !parsed.switch("scan") => {
+            Some(Ahead::start(Arc::clone(source), Arc::clone(&leave_out) as Arc<LeaveOut>))
+        }
+        _ => None,
+    };
     let mut opened = open::store(session, Some(report.clone()))?;
     opened.cores = cores;
-    let reading = Reading { xattrs: !parsed.switch("no-xattr"), skip: own_directory(session, &opened) };
-    let source = connect::source(session, &place, reading).map_err(|failure| {
-        failure.context(format_args!("failed to create an importer for {}", place.word))
-    })?;
-    if parsed.switch("scan") {
-        return scan(session, &*source, &ignore);
-    }
+    let source = source?;
+    let Some(source) = ahead else {
+        return scan(session, &*source, &*leave_out);
+    };
     let tags = parsed.text("tag").unwrap_or_default();
     let tags: Vec<String> =
         tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
@@ -82,25 +93,24 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         let blobs = opened.walk_blobs();
         let fetcher = opened.fetcher(&blobs);
         let known = snapshot::open_all(&fetcher, &opened.index.snapshots())?.readable;
-        let newest = backup::newest_of(known.iter().map(|snapshot| &snapshot.header), &*source);
+        let newest = backup::newest_of(known.iter().map(|snapshot| &snapshot.header), &source);
         let newest = newest.and_then(|header| known.iter().find(|snapshot| snapshot.id == header.identifier));
         let earlier = match newest {
             Some(snapshot) if !parsed.switch("force") => Some(Earlier::new(&blobs, snapshot)?),
             _ => None,
         };
-        let exclude = |path: &[u8], directory: bool| ignore.excluded(path, directory);
         let options = Options {
             tags,
-            timestamp,
+            timestamp: Some(timestamp.unwrap_or(begun)),
             context: context(session, &accounts),
             host: host::hostname(),
-            exclude: Some(&exclude),
+            exclude: Some(&*leave_out),
             previous: earlier.as_ref().map(|earlier| earlier as &dyn Previous),
             workers: cores,
             lockless: lockless(),
             ..Options::default()
         };
-        backup::backup(&opened.repository, &opened.index, &*source, &options, &opened.world)
+        backup::backup(&opened.repository, &opened.index, &source, &options, &opened.world)
             .map_err(|error| Failure::from(error).context("failed to create snapshot"))?
     };
     let header = &made.header;
@@ -209,21 +219,17 @@ fn timestamp(session: &Session, parsed: &Parsed) -> Result<Option<Stamp>, Failur
     Ok(Some(stamp))
 }
 
-/// The store's own directory, which a backup of what surrounds it leaves out.
-fn own_directory(session: &Session, opened: &Opened) -> Vec<Vec<u8>> {
-    let _ = session;
-    opened
-        .repository
-        .store
-        .location()
-        .strip_prefix("fs://")
-        .map(|path| path.as_bytes().to_vec())
-        .into_iter()
-        .collect()
+/// The store's own directory, which a backup of what surrounds it leaves out. A store that is not
+/// known is told when it is opened.
+fn own_directory(session: &Session) -> Vec<Vec<u8>> {
+    let place = session.store_word().and_then(|word| session.place(Role::Store, &word));
+    let location = place.and_then(|place| connect::location(session, Role::Store, &place));
+    let location = location.map(|location| location.to_string()).unwrap_or_default();
+    location.strip_prefix("fs://").map(|path| path.as_bytes().to_vec()).into_iter().collect()
 }
 
 /// Lists what would be backed up.
-fn scan(session: &Session, source: &dyn Source, ignore: &Ignore) -> Result<u8, Failure> {
+fn scan(session: &Session, source: &dyn Source, leave_out: &LeaveOut) -> Result<u8, Failure> {
     let mut failed = false;
     source.walk(&mut |found| {
         if session.cancel.is_cancelled() || session.out.is_gone() {
@@ -232,7 +238,7 @@ fn scan(session: &Session, source: &dyn Source, ignore: &Ignore) -> Result<u8, F
         match found {
             Found::Entry(record) => {
                 let directory = record.info.mode.is_dir();
-                if ignore.excluded(&record.path, directory) {
+                if leave_out(&record.path, directory) {
                     return if directory { Step::Skip } else { Step::Descend };
                 }
                 session.out.line(&record.path);
