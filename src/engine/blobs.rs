@@ -156,11 +156,16 @@ impl<'r> Blobs<'r> {
     }
 
     fn plain(&self, resource: Resource, mac: &Mac, place: Place, stored: &[u8]) -> Result<Vec<u8>, Error> {
+        self.borrowing(|space| self.open(resource, mac, place, stored, space).map(<[u8]>::to_vec))
+    }
+
+    /// Lends buffers that other threads do not use now.
+    fn borrowing<T>(&self, work: impl FnOnce(&mut Space) -> T) -> T {
         let spaces = || self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
         let mut space = spaces().pop().unwrap_or_default();
-        let plain = self.open(resource, mac, place, stored, &mut space).map(<[u8]>::to_vec);
+        let done = work(&mut space);
         spaces().push(space);
-        plain
+        done
     }
 
     /// Decodes stored bytes and verifies them against the name.
@@ -179,12 +184,12 @@ impl<'r> Blobs<'r> {
             .map_err(|fault| fault.context(self.describe(resource, mac, place)))
     }
 
-    /// As [`Blobs::open`], wherever the bytes are from.
+    /// Verifies stored bytes, wherever they are from; gives the length of the plaintext.
     ///
     /// # Errors
     /// `Damaged`.
-    pub fn verify(&self, resource: Resource, mac: &Mac, stored: &[u8]) -> Result<Vec<u8>, Error> {
-        self.verified(resource, mac, stored, &mut Space::default()).map(<[u8]>::to_vec)
+    pub fn verify(&self, resource: Resource, mac: &Mac, stored: &[u8]) -> Result<usize, Error> {
+        self.borrowing(|space| self.verified(resource, mac, stored, space).map(<[u8]>::len))
     }
 
     fn verified<'s>(

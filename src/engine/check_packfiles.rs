@@ -4,6 +4,7 @@
 use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs::{self, Blobs};
+use crate::engine::budget::Budget;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::{Index, Place};
 use crate::engine::packfile_index;
@@ -22,6 +23,9 @@ const AT_ONCE: usize = 4;
 /// Longest packfile that is held in memory: well above what any line of Plakar makes. An archive's
 /// is longer, and is read in pieces.
 const HELD_BYTES_MAX: u64 = 48 << 20;
+
+/// Bytes of packfiles held at once: four of ours, two of the largest that real Plakar makes.
+const HELD_BYTES: usize = 52 << 20;
 
 /// Bytes read at once of a longer one.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -83,7 +87,8 @@ pub fn check(
         let _ = queue.push(job);
     }
     queue.close();
-    let looking = Looking { repository, index, sound, blobs: Blobs::for_lookups(repository, index) };
+    let blobs = Blobs::for_lookups(repository, index);
+    let looking = Looking { repository, index, sound, blobs, held: Budget::new(HELD_BYTES) };
     let looked: Mutex<Looked> = Mutex::default();
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     std::thread::scope(|scope| {
@@ -141,6 +146,7 @@ struct Looking<'a> {
     index: &'a Index,
     sound: &'a Sound<'a>,
     blobs: Blobs<'a>,
+    held: Budget,
 }
 
 impl Looking<'_> {
@@ -150,6 +156,8 @@ impl Looking<'_> {
         let size = job.size.ok_or_else(|| damaged("not in the store".to_owned()))?;
         let item = Item::Packfile(job.id);
         let end = job.known.as_ref().map_or(0, |known| known.end);
+        let held = usize::try_from(size.min(HELD_BYTES_MAX)).unwrap_or(usize::MAX);
+        let _permit = self.held.take(held);
         let held = (size <= HELD_BYTES_MAX).then(|| self.repository.store.get(item, size)).transpose()?;
         let mac = match &held {
             // Its blobs may be whole all the same, so that what is wrong is told behind them.
@@ -230,11 +238,11 @@ impl Looking<'_> {
         let start = usize::try_from(record.offset).ok().and_then(|at| at.checked_add(envelope::HEAD));
         let stored = start.and_then(|at| file.get(at..at.checked_add(record.length as usize)?));
         let stored = stored.ok_or_else(|| format!("{}: beyond its end", told()))?;
-        let plain = self
+        let length = self
             .blobs
             .verify(record.resource, &record.mac, stored)
             .map_err(|fault| format!("{}: {fault}", told()))?;
-        Ok(u32::try_from(plain.len()).unwrap_or(u32::MAX))
+        Ok(u32::try_from(length).unwrap_or(u32::MAX))
     }
 
     /// Verifies the MAC of a packfile too long to hold.

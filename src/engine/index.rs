@@ -435,7 +435,7 @@ mod tests {
         let late = |n: u64| Mac(early(n).0.map(|byte| !byte));
         let clustered = |n: u64| {
             let mut mac = digest(n);
-            mac.0[..8].copy_from_slice(&(n / 100 * (u64::MAX / 30)).to_be_bytes());
+            mac.0[..8].copy_from_slice(&(n / 100 * (u64::MAX / 61)).to_be_bytes());
             mac
         };
         type Names<'n> = &'n dyn Fn(u64) -> Mac;
