@@ -248,6 +248,43 @@ fn a_create_that_was_overtaken_where_conditions_do_not_hold_is_no_success() {
 }
 
 #[test]
+fn an_upload_whose_completion_was_not_heard_is_looked_for_and_no_other_is_taken_for_it() {
+    let body = noise(8, 30 << 20);
+    let server = S3Server::start();
+    let (client, _) = client(&server);
+    let bucket = empty(&server, &client);
+    let put = || bucket.put_stream(b"object", &mut &body[..], Some(30 << 20), &PutOptions::default());
+    server.rule(hit("POST", "uploadId", 1, Trouble::ResetAfter));
+    put().unwrap();
+    assert!(server.objects(|objects| objects.buckets["bucket"][&b"object"[..]].body == body));
+    // One of the same size that was there before, and a completion that was not carried out.
+    server.objects(|objects| objects.put("bucket", b"object", &vec![0; 30 << 20]));
+    server.rule(hit("POST", "uploadId", 1, Trouble::ResetBefore));
+    server.rule(hit("POST", "uploadId", ALWAYS, Trouble::Status(404, "NoSuchUpload", vec![])));
+    assert!(put().is_err());
+}
+
+#[test]
+fn many_threads_find_out_about_a_wrong_clock_at_once_and_it_is_said_once() {
+    let server = S3Server::start();
+    server.set_clock_offset(7200);
+    server.objects(|objects| objects.put("bucket", b"object", b"x"));
+    let (client, heard) = client(&server);
+    let bucket = client.bucket("bucket").unwrap();
+    let start = std::sync::Barrier::new(16);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                start.wait();
+                assert_eq!(bucket.get_object(b"object", 10).unwrap(), b"x");
+            });
+        }
+    });
+    let notices = heard.notices.lock().unwrap();
+    assert!(notices.len() == 1 && notices[0].contains("behind"), "{notices:?}");
+}
+
+#[test]
 fn uploads_keep_to_the_most_parts_that_a_server_takes() {
     let server = S3Server::start();
     let (client, _) = client_with(&server, |config| config.parts_max = 3);

@@ -37,6 +37,9 @@ const LAST_WORDS_BUDGET: Duration = Duration::from_secs(10);
 const REMEDY_TLS_ON: &str = "if the endpoint speaks TLS, set use_tls=true";
 const REMEDY_TLS_OFF: &str = "if the endpoint speaks plain HTTP, set use_tls=false";
 
+/// A correction of the clock that differs by less from the one before is the same one.
+const SKEW_TOLD_SECS: u64 = 60;
+
 /// Most attempts at them: an interrupted clock does not wait in between.
 const LAST_WORDS_ATTEMPTS: u32 = 3;
 
@@ -299,14 +302,9 @@ impl Core {
                     history.md5_added = true;
                     self.wants_md5.store(true, Ordering::Relaxed);
                 }
-                Next::CorrectClock(secs) => {
+                Next::CorrectClock(time) => {
                     history.clock_corrected = true;
-                    self.skew_secs.fetch_add(secs, Ordering::Relaxed);
-                    let ahead = if secs < 0 { "ahead of" } else { "behind" };
-                    let by = shown(Duration::from_secs(secs.unsigned_abs()));
-                    (self.notice)(&format!(
-                        "this machine's clock is {by} {ahead} the server's: signing with the server's time"
-                    ));
+                    self.correct_clock(time);
                 }
                 Next::UseRegion(region) => {
                     history.region_corrected = true;
@@ -320,6 +318,20 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Takes the server's time for the right one, and says so unless another thread just has.
+    fn correct_clock(&self, server_secs: i64) {
+        let secs = server_secs.saturating_sub(self.clock.now_ns().div_euclid(1_000_000_000));
+        let known = self.skew_secs.swap(secs, Ordering::Relaxed);
+        if known.abs_diff(secs) < SKEW_TOLD_SECS {
+            return;
+        }
+        let ahead = if secs < 0 { "ahead of" } else { "behind" };
+        let by = shown(Duration::from_secs(secs.unsigned_abs()));
+        (self.notice)(&format!(
+            "this machine's clock is {by} {ahead} the server's: signing with the server's time"
+        ));
     }
 
     /// How long until one more attempt is no burden to the server.

@@ -49,8 +49,10 @@ pub fn run(bucket: &Bucket, key: &Key, body: &[u8], options: &PutOptions) -> Res
             Ok(())
         }
         Err(refusal) if refusal.failure.is_not_implemented() => {
+            // Perhaps it is something else that the server does not know.
+            put_anyhow(bucket, key, body, options)?;
             ignores(bucket);
-            put_anyhow(bucket, key, body, options)
+            Ok(())
         }
         Err(refusal) if refusal.failure.kind == Kind::Exists && refusal.history.uncertain => {
             // Perhaps it was our own earlier attempt, whose answer was lost.

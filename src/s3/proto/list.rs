@@ -6,6 +6,9 @@ use crate::s3::proto::reply::trim_etag;
 use crate::s3::proto::request::{Method, Request};
 use crate::s3::proto::xml;
 
+/// Pages without a key in a row, which S3 may send where much was deleted: a million objects' worth.
+const EMPTY_PAGES_MAX: u32 = 1000;
+
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Listed {
@@ -152,6 +155,7 @@ pub struct Progress {
     last_key: Vec<u8>,
     last_prefix: Vec<u8>,
     next: Option<Next>,
+    empty: u32,
 }
 
 impl Progress {
@@ -163,8 +167,8 @@ impl Progress {
     /// Takes a page; true when it was the last.
     ///
     /// # Errors
-    /// One line, when a key does not begin with `prefix`, keys do not ascend, or the next page
-    /// begins where the one before did: the listing would be wrong or endless.
+    /// One line, when a key does not begin with `prefix`, keys do not ascend, the next page begins
+    /// where the one before did or further back, or too many pages are empty: the listing would be wrong or endless.
     pub fn accept(&mut self, prefix: &[u8], page: &Page) -> Result<bool, String> {
         for item in &page.listed {
             if !item.key.starts_with(prefix) {
@@ -178,6 +182,15 @@ impl Progress {
         }
         if page.next.is_some() && page.next == self.next {
             return Err("the next page is the same one again".to_owned());
+        }
+        if let Some(Next::Marker(marker)) = &page.next
+            && (*marker < self.last_key || *marker < self.last_prefix)
+        {
+            return Err(format!("the next page begins at {:?}, which was listed", shown(marker)));
+        }
+        self.empty = if page.listed.is_empty() { self.empty + 1 } else { 0 };
+        if self.empty > EMPTY_PAGES_MAX {
+            return Err(format!("{EMPTY_PAGES_MAX} empty pages in a row"));
         }
         self.next.clone_from(&page.next);
         Ok(self.next.is_none())
@@ -277,6 +290,11 @@ mod tests {
         assert!(run(&[page(&["pa"], Some("1")), page(&["pa"], None)]).is_err());
         assert!(run(&[page(&["pb", "pa"], None)]).is_err());
         assert!(run(&[page(&["qa"], None)]).is_err());
+        let back = Page { next: Some(Next::Marker(b"pa".to_vec())), ..page(&["pb"], None) };
+        assert!(run(&[back]).is_err());
+        let mut progress = Progress::default();
+        let endless = (0..).map(|n: u32| progress.accept(b"p", &page(&[], Some(&n.to_string()))));
+        assert_eq!(endless.take_while(Result::is_ok).count(), 1000);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Uploads in parts: create, send, complete, abort, list.
 
+use crate::algo::hash::md5;
 use crate::s3::proto::address::Key;
 use crate::s3::proto::date::parse_iso;
 use crate::s3::proto::escape::{Plus, decode};
@@ -90,6 +91,18 @@ pub fn parse_complete(body: &[u8]) -> Result<Completed, String> {
     }
 }
 
+/// The entity tag that S3 and most others give an object of these parts; `None` where the parts'
+/// own are no MD5 sums.
+pub fn whole_etag(etags: &[String]) -> Option<String> {
+    let mut sums = Vec::with_capacity(etags.len() * 16);
+    for etag in etags {
+        let mut sum = [0; 16];
+        hex::decode_to_slice(etag, &mut sum).ok()?;
+        sums.extend_from_slice(&sum);
+    }
+    Some(format!("{}-{}", hex::encode(md5(&sums)), etags.len()))
+}
+
 /// `DELETE /bucket/key?uploadId=…`.
 pub fn abort(bucket: &str, key: &Key, upload: &str) -> Request {
     Request::new("abort upload", Method::Delete, bucket, Some(key)).query("uploadId", upload)
@@ -174,7 +187,7 @@ pub fn parse_list(body: &[u8]) -> Result<PendingPage, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Completed, Pending, complete, parse_complete, parse_create, parse_list};
+    use super::{Completed, Pending, complete, parse_complete, parse_create, parse_list, whole_etag};
     use crate::s3::proto::address::Key;
 
     #[test]
@@ -186,6 +199,15 @@ mod tests {
         assert_eq!(parse_complete(done), Ok(Completed::Done("ab-2".to_owned())));
         assert!(parse_complete(b"").is_err());
         assert!(parse_complete(b"<CompleteMultipartUploadResult>").is_err());
+    }
+
+    #[test]
+    fn the_entity_tag_of_the_whole_is_that_of_the_parts_sums() {
+        // md5sum of the 32 bytes that the two sums are.
+        let parts =
+            ["0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"].map(str::to_owned);
+        assert_eq!(whole_etag(&parts).unwrap(), "96e024ba2074fe77e8e965ba43a704be-2");
+        assert_eq!(whole_etag(&["random".to_owned()]), None);
     }
 
     #[test]

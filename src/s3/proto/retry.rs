@@ -72,7 +72,7 @@ pub enum Next {
     Now,
     /// Again after this time.
     Wait(Duration),
-    /// Again at once, with the clock moved by so many seconds.
+    /// Again at once, signed with the server's time, which is this, in seconds since 1970.
     CorrectClock(i64),
     /// Again at once, with the body's MD5, which this server wants.
     AddMd5,
@@ -88,8 +88,13 @@ pub fn decide(failure: &Failure, history: &History, outlook: &Outlook) -> Next {
     let far = offset.is_some_and(|secs| secs.saturating_abs() >= SKEW_HELD_SECS);
     let about_clock =
         failure.kind == Kind::Clock || (failure.kind == Kind::Denied && failure.code.is_empty());
-    if about_clock && far && !history.clock_corrected {
-        return Next::CorrectClock(offset.unwrap_or(0));
+    if about_clock
+        && !history.clock_corrected
+        && let Some(time) = failure.server_time
+        // Another thread may have corrected it while this request was on its way.
+        && (far || failure.kind == Kind::Clock)
+    {
+        return Next::CorrectClock(time);
     }
     if failure.kind == Kind::Region && !history.region_corrected {
         return failure.region.as_deref().map_or(Next::Stop, |region| Next::UseRegion(region.to_owned()));
@@ -212,9 +217,12 @@ mod tests {
     #[test]
     fn clock_and_region_are_corrected_once() {
         let skewed = Failure { server_time: Some(1_090_000), ..Failure::new(Kind::Clock, "") };
-        assert_eq!(decide(&skewed, &after(1), &OUTLOOK), Next::CorrectClock(90_000));
+        assert_eq!(decide(&skewed, &after(1), &OUTLOOK), Next::CorrectClock(1_090_000));
+        let corrected = Outlook { now: 1_090_001, ..OUTLOOK };
+        assert_eq!(decide(&skewed, &after(1), &corrected), Next::CorrectClock(1_090_000));
         let silent = Failure { kind: Kind::Denied, ..skewed.clone() };
-        assert_eq!(decide(&silent, &after(1), &OUTLOOK), Next::CorrectClock(90_000));
+        assert_eq!(decide(&silent, &after(1), &OUTLOOK), Next::CorrectClock(1_090_000));
+        assert_eq!(decide(&silent, &after(1), &corrected), Next::Stop);
         let told = Failure { code: "AccessDenied".into(), ..silent };
         assert_eq!(decide(&told, &after(1), &OUTLOOK), Next::Stop);
         let again = History { clock_corrected: true, ..after(2) };

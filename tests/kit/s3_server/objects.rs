@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct Object {
     pub body: Vec<u8>,
     pub etag: String,
+    /// Seconds since 1970.
+    pub modified: i64,
     /// What a client gave with it and gets back: lower-case names.
     pub headers: BTreeMap<String, String>,
     /// As a query string.
@@ -25,6 +27,7 @@ impl Object {
 
 impl Object {
     fn keep(&mut self, given: &super::Headers) {
+        self.modified = super::now();
         const KEPT: [&str; 6] = [
             "cache-control",
             "content-disposition",
@@ -86,7 +89,8 @@ impl Objects {
     pub fn put(&mut self, bucket: &str, key: &[u8], body: &[u8]) {
         self.next += 1;
         let etag = format!("\"etag-{}\"", self.next);
-        let object = Object { body: body.to_vec(), etag, headers: BTreeMap::new(), tags: String::new() };
+        let (headers, tags) = (BTreeMap::new(), String::new());
+        let object = Object { body: body.to_vec(), etag, modified: 1_700_000_000, headers, tags };
         self.buckets.entry(bucket.to_owned()).or_default().insert(key.to_vec(), object);
     }
 
@@ -183,7 +187,7 @@ impl Objects {
         }
         let mut answer = Answer::new(200);
         answer.headers =
-            vec![("etag".into(), object.etag.clone()), ("last-modified".into(), http_date(1_700_000_000))];
+            vec![("etag".into(), object.etag.clone()), ("last-modified".into(), http_date(object.modified))];
         answer
             .headers
             .extend(object.headers.iter().map(|(name, value)| (name.clone().into(), value.clone())));
@@ -225,7 +229,8 @@ impl Objects {
             return Answer::error(404, "NoSuchUpload");
         };
         upload.parts.insert(number, request.body.clone());
-        Answer { headers: vec![("etag".into(), format!("\"part-{number}\""))], ..Answer::new(200) }
+        let etag = format!("\"{}\"", hex(&md5::Md5::digest(&request.body)));
+        Answer { headers: vec![("etag".into(), etag)], ..Answer::new(200) }
     }
 
     fn complete(&mut self, request: &Request) -> Answer {
@@ -237,11 +242,13 @@ impl Objects {
         assert_eq!(listed, parts.len(), "parts of the upload and of its completion");
         let sizes: Vec<usize> = parts.values().map(Vec::len).collect();
         assert!(sizes.windows(2).rev().skip(1).all(|pair| pair[0] == pair[1]), "uneven parts {sizes:?}");
+        let sums: Vec<u8> = parts.values().flat_map(md5::Md5::digest).collect();
+        let etag = format!("\"{}-{}\"", hex(&md5::Md5::digest(&sums)), parts.len());
         let body: Vec<u8> = parts.into_values().flatten().collect();
         self.put(&bucket, &key, &body);
         let object = self.buckets.get_mut(&bucket).unwrap().get_mut(&key).unwrap();
         object.keep(&headers);
-        let etag = &object.etag;
+        object.etag.clone_from(&etag);
         Answer::xml(format!(
             "<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
         ))
@@ -311,8 +318,9 @@ impl Objects {
                 })
                 .collect();
             body += &format!(
-                "<Contents><Key>{key}</Key><LastModified>2023-11-14T22:13:20.000Z</LastModified>\
+                "<Contents><Key>{key}</Key><LastModified>{}</LastModified>\
                  <ETag>{}</ETag><Size>{}</Size></Contents>",
+                iso_date(object.modified),
                 object.etag.replace('"', "&#34;"),
                 object.body.len()
             );
