@@ -45,7 +45,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("rpassword", "src/cli"),
     ("indicatif", "src/cli"),
     ("saphyr_parser", "src/cli"),
-    ("ignore", "src/connectors"),
     ("tar", "src/connectors/archive.rs"),
     ("zip", "src/connectors/archive.rs"),
     ("similar", "src/cli/cmd/diff.rs"),

@@ -16,6 +16,7 @@ mod fixtures;
 mod format_vectors;
 mod fs_destination;
 mod fs_source;
+mod ignore;
 mod interop;
 mod kit;
 mod layers;

@@ -8,3 +8,4 @@ pub mod mac;
 pub mod path;
 pub mod secret;
 pub mod stamp;
+pub mod wildmatch;

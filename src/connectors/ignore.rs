@@ -1,14 +1,19 @@
 //! What a backup leaves out: gitignore patterns against absolute paths.
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use crate::base::wildmatch::Wildmatch;
 
 /// Patterns in the words of gitignore, as if one `.gitignore` with them stood in `/`: `/foo`
 /// anchors there, the last match wins, `!` takes back, and nothing below a directory that is left
 /// out can be taken back.
-pub struct Ignore(Gitignore);
+pub struct Ignore(Vec<Rule>);
+
+struct Rule {
+    glob: Wildmatch,
+    takes_back: bool,
+    directories_only: bool,
+    /// Compared with the path from `/`; otherwise with the last name alone.
+    anchored: bool,
+}
 
 impl Ignore {
     /// Reads patterns, one each; blank ones and `#` comments mean nothing.
@@ -16,12 +21,11 @@ impl Ignore {
     /// # Errors
     /// Names the first pattern that is not a glob.
     pub fn new(patterns: &[String]) -> Result<Ignore, String> {
-        let mut builder = GitignoreBuilder::new("/");
-        for pattern in patterns {
-            let line = without_alternatives(pattern);
-            builder.add_line(None, &line).map_err(|error| format!("invalid ignore pattern: {error}"))?;
-        }
-        builder.build().map(Ignore).map_err(|error| format!("invalid ignore patterns: {error}"))
+        let rules = patterns.iter().filter_map(|pattern| {
+            let rule = rule(pattern.as_bytes())?;
+            Some(rule.map_err(|why| format!("invalid ignore pattern {pattern:?}: {why}")))
+        });
+        rules.collect::<Result<_, _>>().map(Ignore)
     }
 
     /// Whether the entry at this absolute, clean path is left out, itself or through a directory
@@ -36,25 +40,48 @@ impl Ignore {
     }
 
     fn matches(&self, path: &[u8], is_dir: bool) -> bool {
-        path != b"/" && self.0.matched(Path::new(OsStr::from_bytes(path)), is_dir).is_ignore()
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        if path.is_empty() {
+            return false;
+        }
+        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        let matching = self.0.iter().rev().find(|rule| {
+            (is_dir || !rule.directories_only) && rule.glob.matches(if rule.anchored { path } else { name })
+        });
+        matching.is_some_and(|rule| !rule.takes_back)
     }
 }
 
-/// Git takes braces for ordinary characters, the glob library for `{this,that}`.
-fn without_alternatives(pattern: &str) -> String {
-    let mut line = String::with_capacity(pattern.len());
-    let (mut escaped, mut in_class) = (false, false);
-    for c in pattern.chars() {
-        if !escaped && !in_class && matches!(c, '{' | '}') {
-            line.push('\\');
+/// One line; `None` when it means nothing.
+fn rule(line: &[u8]) -> Option<Result<Rule, &'static str>> {
+    let line = without_trailing_spaces(line.strip_suffix(b"\r").unwrap_or(line));
+    if line.starts_with(b"#") {
+        return None;
+    }
+    let (takes_back, line) = match line {
+        [b'!', rest @ ..] => (true, rest),
+        line => (false, line),
+    };
+    let (directories_only, line) = match line {
+        [rest @ .., b'/'] => (true, rest),
+        line => (false, line),
+    };
+    let anchored = line.contains(&b'/');
+    let line = line.strip_prefix(b"/").unwrap_or(line);
+    if line.is_empty() {
+        return None;
+    }
+    Some(Wildmatch::new(line).map(|glob| Rule { glob, takes_back, directories_only, anchored }))
+}
+
+/// Spaces at the end mean nothing, unless a backslash stands before them.
+fn without_trailing_spaces(mut line: &[u8]) -> &[u8] {
+    while let [rest @ .., b' '] = line {
+        let backslashes = rest.iter().rev().take_while(|&&byte| byte == b'\\').count();
+        if backslashes % 2 == 1 {
+            break;
         }
-        match c {
-            '[' if !escaped => in_class = true,
-            ']' if !escaped => in_class = false,
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-        line.push(c);
+        line = rest;
     }
     line
 }
@@ -65,7 +92,7 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_git_means() {
-        let cases: [(&[&str], &[u8], bool, bool); 29] = [
+        let cases: [(&[&str], &[u8], bool, bool); 35] = [
             (&[], b"/a", false, false),
             (&["*.log"], b"/var/log/x.log", false, true),
             (&["*.log"], b"/var/log/x.log.gz", false, false),
@@ -95,6 +122,12 @@ mod tests {
             (&["{a,b}"], b"/{a,b}", false, true),
             (&["x[{]y", "\\{"], b"/x{y", false, true),
             (&["*.bin"], b"/\xff\xfe\n.bin", false, true),
+            (&["a "], b"/a", false, true),
+            (&["a\\ "], b"/a ", false, true),
+            (&["\\!a"], b"/!a", false, true),
+            (&["a/**/z"], b"/a/z", false, true),
+            (&["a/**/z"], b"/a/b/c/z", false, true),
+            (&["a/**/z"], b"/a/bz", false, false),
         ];
         for (patterns, path, is_dir, expected) in cases {
             let owned: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
