@@ -43,7 +43,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("getrandom", "src/world/dice.rs"),
     ("signal_hook", "src/world/signal.rs"),
     ("rpassword", "src/cli"),
-    ("indicatif", "src/cli"),
     ("saphyr_parser", "src/cli"),
     ("tar", "src/connectors/archive.rs"),
     ("zip", "src/connectors/archive.rs"),

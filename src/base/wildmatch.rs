@@ -41,7 +41,10 @@ impl Wildmatch {
             let mut next = after;
             match first {
                 b'*' if after.starts_with(b"*") => {
-                    next = after.iter().position(|&byte| byte != b'*').map_or(&[][..], |at| after.split_at(at).1);
+                    next = after
+                        .iter()
+                        .position(|&byte| byte != b'*')
+                        .map_or(&[][..], |at| after.split_at(at).1);
                     match next {
                         [b'/', after @ ..] if begins_name => {
                             tokens.extend([Token::Directories, Token::InDirectories]);

@@ -4,6 +4,7 @@
 //! word that is no option, or behind `--`.
 
 use crate::cli::dates;
+use crate::cli::nearest::nearest;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -114,9 +115,7 @@ pub fn parse(table: &[&'static [Opt]], words: &[OsString]) -> Result<Parsed, Ref
         let Some(opt) = table.iter().copied().flatten().find(|opt| opt.name.as_bytes() == name) else {
             return Err(match name {
                 b"h" | b"help" => Refused::Help,
-                _ => {
-                    Refused::Bad(format!("flag provided but not defined: -{}", String::from_utf8_lossy(name)))
-                }
+                _ => Refused::Bad(undefined(table, &String::from_utf8_lossy(name))),
             });
         };
         let value = match (opt.takes, value) {
@@ -129,6 +128,14 @@ pub fn parse(table: &[&'static [Opt]], words: &[OsString]) -> Result<Parsed, Ref
         };
         let value = judge(opt, value, parsed.has(opt.name)).map_err(Refused::Bad)?;
         parsed.given.push((opt.name, value));
+    }
+}
+
+fn undefined(table: &[&'static [Opt]], name: &str) -> String {
+    let complaint = format!("flag provided but not defined: -{name}");
+    match nearest(name, table.iter().copied().flatten().map(|opt| opt.name)) {
+        Some(near) => format!("{complaint}\nDid you mean -{near}?"),
+        None => complaint,
     }
 }
 
@@ -187,18 +194,28 @@ pub fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// The options of `table` in the shape of Go's `PrintDefaults`, sorted by name.
-pub fn describe(table: &[&'static [Opt]]) -> String {
+/// The options of `table` by name.
+pub fn sorted(table: &[&'static [Opt]]) -> Vec<&'static Opt> {
     let mut rows: Vec<&Opt> = table.iter().copied().flatten().collect();
     rows.sort_by_key(|opt| opt.name);
+    rows
+}
+
+/// The word that stands for a value in usages; `None` for a switch.
+pub fn value_word(takes: Takes) -> Option<&'static str> {
+    match takes {
+        Takes::Switch => None,
+        Takes::Text(word) | Takes::Path(word) | Takes::Once(word, _) => Some(word),
+        Takes::Number => Some("int"),
+        Takes::Date => Some("value"),
+    }
+}
+
+/// The options of `table` in the shape of Go's `PrintDefaults`, sorted by name.
+pub fn describe(table: &[&'static [Opt]]) -> String {
     let mut text = String::new();
-    for opt in rows {
-        let value = match opt.takes {
-            Takes::Switch => String::new(),
-            Takes::Text(word) | Takes::Path(word) | Takes::Once(word, _) => format!(" {word}"),
-            Takes::Number => " int".to_owned(),
-            Takes::Date => " value".to_owned(),
-        };
+    for opt in sorted(table) {
+        let value = value_word(opt.takes).map_or(String::new(), |word| format!(" {word}"));
         let gap = if opt.name.len() + value.len() == 1 { "\t" } else { "\n    \t" };
         text += &format!("  -{}{value}{gap}{}\n", opt.name, opt.help);
     }
@@ -246,8 +263,9 @@ mod tests {
 
     #[test]
     fn refusals_are_worded_as_scripts_know_them() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 10] = [
             (&["-bogus"], "flag provided but not defined: -bogus"),
+            (&["-quite"], "flag provided but not defined: -quite\nDid you mean -quiet?"),
             (&["-to"], "flag needs an argument: -to"),
             (&["-concurrency", "x"], "invalid value \"x\" for flag -concurrency: parse error"),
             (&["-quiet=maybe"], "invalid boolean value \"maybe\" for -quiet: parse error"),

@@ -2,11 +2,12 @@
 
 use crate::cli::args::{self, Opt, Parsed, Takes};
 use crate::cli::cmd::{
-    archive, backup, cat, check, clone, create, diff, digest, dup, entries, gone, help, info, locate, ls,
-    maintenance, pkg, policy, prune, ptar, repair, restore, rm, sync,
+    archive, backup, cat, check, clone, completion, create, diff, digest, doctor, dup, entries, gone, help,
+    info, locate, ls, maintenance, pkg, policy, prune, ptar, repair, restore, rm, sync,
 };
-use crate::cli::exit::Failure;
+use crate::cli::exit::{self, Failure};
 use crate::cli::filters;
+use crate::cli::globals;
 use crate::cli::session::Session;
 use std::ffi::OsString;
 
@@ -43,32 +44,58 @@ pub enum At {
 impl Command {
     /// `ls`, `store add`.
     pub fn name(&self) -> String {
-        match self.action {
-            "" => self.word.to_owned(),
-            action => format!("{} {action}", self.word),
+        Command::name_of(self.word, self.action)
+    }
+
+    /// The two words of a command as one name.
+    pub fn name_of(word: &str, action: &str) -> String {
+        match action {
+            "" => word.to_owned(),
+            action => format!("{word} {action}"),
+        }
+    }
+
+    /// Its options, those of every command among them.
+    pub fn table(&self) -> Vec<&'static [Opt]> {
+        let mut table = self.options.to_vec();
+        if !self.has_own_json() {
+            table.push(globals::COMMON);
+        }
+        table
+    }
+
+    /// Whether `-json` is an option of its own, with a form of its own.
+    pub fn has_own_json(&self) -> bool {
+        self.options.iter().copied().flatten().any(|opt| opt.name == "json")
+    }
+
+    /// The exit codes it can end with.
+    pub fn codes(&self) -> &'static [u8] {
+        match self.word {
+            "backup" | "ptar" => {
+                &[exit::DONE, exit::FAILED, exit::USAGE, exit::INCOMPLETE, exit::INTERRUPTED]
+            }
+            _ => &[exit::DONE, exit::FAILED, exit::USAGE, exit::INTERRUPTED],
         }
     }
 
     /// Usage line and options.
     pub fn usage(&self) -> String {
-        let options = args::describe(self.options);
-        let mut text = format!("Usage: {}", self.name());
-        for part in [if options.is_empty() { "" } else { "[OPTIONS]" }, self.synopsis] {
-            if !part.is_empty() {
-                text += &format!(" {part}");
-            }
-        }
-        text.push('\n');
-        if !options.is_empty() {
-            text += &format!("\nOPTIONS:\n{options}");
-        }
-        text
+        let options = args::describe(&self.table());
+        let words = format!("{} [OPTIONS] {}", self.name(), self.synopsis);
+        format!("Usage: {}\n\nOPTIONS:\n{options}", words.trim_end())
     }
 }
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Command> {
     [&STORE[..], &SOURCE, &DESTINATION, PKG, policy::COMMANDS, OTHERS, gone::COMMANDS].into_iter().flatten()
+}
+
+/// Rows that `help` explains: not those that only say what to use instead, nor what shells call.
+pub fn shown() -> impl Iterator<Item = &'static Command> {
+    let gone = |row: &Command| gone::COMMANDS.iter().any(|other| other.word == row.word);
+    all().filter(move |row| !gone(row) && !row.word.starts_with('_'))
 }
 
 /// The row that `words` begin with, and the words behind it. Two words win over one.
@@ -87,7 +114,7 @@ pub fn find(words: &[OsString]) -> Option<(&'static Command, &[OsString])> {
 
 /// The list below the usage of the program: a command a line, its second words behind it.
 pub fn list() -> String {
-    let mut words: Vec<&str> = all().map(|row| row.word).collect();
+    let mut words: Vec<&str> = all().map(|row| row.word).filter(|word| !word.starts_with('_')).collect();
     words.sort_unstable();
     words.dedup();
     let mut text = String::new();
@@ -328,11 +355,42 @@ static OTHERS: &[Command] = &[
         run: repair::run,
     },
     Command {
+        word: "doctor",
+        action: "",
+        synopsis: "[@NAME]...",
+        about: "Tries places of the settings step by step, and tells what mends them.",
+        options: &[doctor::OPTIONS],
+        at: At::Nothing,
+        run: doctor::run,
+    },
+    Command {
+        word: "completion",
+        action: "",
+        synopsis: "bash|zsh|fish",
+        about: "Prints a script that teaches a shell to complete words.",
+        options: &[],
+        at: At::Nothing,
+        run: completion::script,
+    },
+    Command {
+        word: completion::WORD,
+        action: "",
+        synopsis: "WORD...",
+        about: "Prints what the last word may become, for shells.",
+        options: &[],
+        at: At::Nothing,
+        run: completion::complete,
+    },
+    Command {
         word: "help",
         action: "",
-        synopsis: "[COMMAND [SUBCOMMAND]]",
+        synopsis: "[COMMAND [SUBCOMMAND] | TOPIC]",
         about: "Explains a command.",
-        options: &[&[Opt::new("style", Takes::Text("string"), "accepted: help is plain text")]],
+        options: &[&[Opt::new(
+            "style",
+            Takes::Text("string"),
+            "man: in the language of man; anything else is plain text",
+        )]],
         at: At::Nothing,
         run: help::help,
     },

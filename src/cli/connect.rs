@@ -4,6 +4,7 @@ use crate::cli::exit::Failure;
 use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
 use crate::connectors::context::{Context, Notice, Reading, Writing};
+use crate::connectors::doctor;
 use crate::connectors::location::Location;
 use crate::connectors::open;
 use crate::ports::destination::Destination;
@@ -82,6 +83,22 @@ pub fn ping(session: &Session, role: Role, place: &Place) -> Result<String, Fail
             Ok(format!("{} is well-formed; nothing was written to try it", destination.location()))
         }
     }
+}
+
+/// Tries it step by step: whether all went well, and the policy document for its role.
+///
+/// # Errors
+/// Without a location.
+pub fn examine(
+    session: &Session,
+    role: Role,
+    name: &str,
+    tell: doctor::Tell<'_>,
+) -> Result<(bool, Option<String>), Failure> {
+    let mut place = session.place(role, std::ffi::OsStr::new(&format!("@{name}")))?;
+    place.options.retain(|key, _| key != "passphrase" && key != "passphrase_cmd");
+    let location = location(session, role, &place)?;
+    Ok(doctor::examine(&location, &place.options, role.as_connector(), &context(session)?, tell))
 }
 
 /// The place as a location, for messages: `fs:///srv/kloset`.

@@ -14,6 +14,20 @@ pub const INCOMPLETE: u8 = 3;
 /// The user interrupted.
 pub const INTERRUPTED: u8 = 130;
 
+/// Every code, and what it means.
+pub const CODES: &[(u8, &str)] = &[
+    (DONE, "done"),
+    (FAILED, "failed; what was there before is still there"),
+    (USAGE, "the words make no sense; nothing was done"),
+    (INCOMPLETE, "done, but some entries could not be read; each was named"),
+    (INTERRUPTED, "interrupted; nothing half-made is left"),
+];
+
+/// What a code means.
+pub fn meaning(code: u8) -> &'static str {
+    CODES.iter().find(|(known, _)| *known == code).map_or("", |(_, meaning)| meaning)
+}
+
 /// A command that did not end well.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {

@@ -5,10 +5,16 @@ use crate::cli::exit::Failure;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+const JSON: Opt = Opt::new("json", Takes::Switch, "print one JSON object a line: see help json");
+
+/// Options that every command takes, beside its own.
+pub const COMMON: &[Opt] = &[JSON];
+
 /// Options that come before `at` and the command.
 pub const OPTIONS: &[Opt] = &[
     Opt::new("config", Takes::Path("string"), "configuration directory"),
     Opt::new("cpu", Takes::Number, "limit the number of usable cores"),
+    JSON,
     Opt::new("keyfile", Takes::Path("string"), "use passphrase from key file when prompted"),
     Opt::new("no-agent", Takes::Switch, "accepted: everything always runs in this process"),
     Opt::new("quiet", Takes::Switch, "no output except errors"),
@@ -19,12 +25,14 @@ pub const OPTIONS: &[Opt] = &[
 ];
 
 /// Global options, the store's word, and what follows them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Globals {
     /// `-config`.
     pub config: Option<PathBuf>,
     /// `-cpu`, checked; else all there are.
     pub cpu: usize,
+    /// `-json`.
+    pub json: bool,
     /// `-keyfile`.
     pub keyfile: Option<PathBuf>,
     /// `-quiet`.
@@ -61,6 +69,7 @@ pub fn read(words: &[OsString], cores: usize) -> Result<Option<Globals>, Failure
     Ok(Some(Globals {
         config: parsed.path("config").map(PathBuf::from),
         cpu,
+        json: parsed.switch("json"),
         keyfile: parsed.path("keyfile").map(PathBuf::from),
         quiet: parsed.switch("quiet"),
         trace: parsed.text("trace").map(subsystems).unwrap_or_default(),

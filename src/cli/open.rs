@@ -156,6 +156,19 @@ pub fn damaged(
     Ok((Opened { repository, index, world, cores }, broken))
 }
 
+/// The same store, when nobody has to be asked for its passphrase; else `None`.
+///
+/// # Errors
+/// As [`store`].
+pub fn without_asking(session: &Session) -> Result<Option<Opened>, Failure> {
+    let place = session.store()?;
+    let closed = Closed::read(connect::store(session, &place)?)?;
+    if closed.needs_passphrase() && place.passphrase.is_none() {
+        return Ok(None);
+    }
+    store(session, None).map(Some)
+}
+
 fn ask(session: &Session, place: &Place, closed: &Reopen<'_>) -> Result<Repository, Failure> {
     let asked = unlock(closed, place.passphrase.as_ref(), "repository passphrase", &world_of(session))?;
     asked.ok_or_else(|| Failure::new("failed to unlock repository (the passphrase is wrong)"))

@@ -1,13 +1,18 @@
 //! Standard output and standard error, shared by all threads: lines never mix, lines to a pipe are
-//! written in large pieces, and a reader that went away is no error.
+//! written in large pieces, and a reader that went away is no error. With `-json` every line is a
+//! record.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::cli::progress::{self, Facts};
+use crate::cli::record::Record;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes gathered before they are written: well above a pipe's atomic size, below what a person
 /// would miss on a screen.
 const GATHERED_BYTES: usize = 32 * 1024;
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
 
 /// Both streams of this process.
 pub struct Output {
@@ -23,7 +28,22 @@ pub struct Output {
 struct Inner {
     gathered: Vec<u8>,
     gone: bool,
-    bar: Option<ProgressBar>,
+    records: Records,
+    /// Whether a progress line is wanted.
+    drawing: bool,
+    /// Columns of the progress line that is on the screen.
+    drawn: usize,
+}
+
+/// Where records go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Records {
+    /// Nowhere: a person reads.
+    #[default]
+    None,
+    Stdout,
+    /// Standard output carries content.
+    Stderr,
 }
 
 impl Default for Output {
@@ -46,21 +66,72 @@ impl Output {
         }
     }
 
+    /// From here on a script reads: every line is a record.
+    pub fn speak_json(&self) {
+        self.lock().records = Records::Stdout;
+    }
+
+    /// Standard output carries content: records, if any, go to standard error.
+    pub fn carry_content(&self) {
+        let mut inner = self.lock();
+        if inner.records == Records::Stdout {
+            inner.records = Records::Stderr;
+        }
+    }
+
+    /// Whether a script reads.
+    pub fn speaks_json(&self) -> bool {
+        self.lock().records != Records::None
+    }
+
+    /// A record for scripts, or a line for people, on standard output.
+    pub fn tell<L: AsRef<[u8]>>(&self, record: impl FnOnce() -> Record, line: impl FnOnce() -> L) {
+        if self.speaks_json() {
+            self.record(record());
+        } else {
+            self.line(line());
+        }
+    }
+
+    /// A record; nothing when a person reads.
+    pub fn record(&self, record: Record) {
+        let mut inner = self.lock();
+        let line = record.line() + "\n";
+        match inner.records {
+            Records::None => {}
+            Records::Stdout => inner.gather(line.as_bytes()),
+            Records::Stderr => {
+                inner.write();
+                // Nobody is left to tell when standard error is closed.
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+        }
+    }
+
     /// One line on standard output. On a terminal control characters show as `?`; a pipe gets the
     /// bytes as they are.
     pub fn line(&self, line: impl AsRef<[u8]>) {
+        if self.speaks_json() {
+            return self.record(Record::new("text").path("text", line.as_ref()));
+        }
         let mut inner = self.lock();
+        let mut bytes = line.as_ref().to_vec();
         if self.terminal {
-            let shown = crate::cli::exit::printable(&String::from_utf8_lossy(line.as_ref()));
+            let shown = crate::cli::exit::printable(&String::from_utf8_lossy(&bytes));
             // Escape sequences of our own are put in by `mark`, behind this filter.
-            inner.gathered.extend_from_slice(self.mark(&shown).as_bytes());
-        } else {
-            inner.gathered.extend_from_slice(line.as_ref());
+            bytes = self.mark(&shown).into_bytes();
         }
-        inner.gathered.push(b'\n');
-        if inner.gathered.len() >= GATHERED_BYTES {
-            inner.write();
+        bytes.push(b'\n');
+        inner.gather(&bytes);
+    }
+
+    /// Lines of our own, for people, on standard output.
+    pub fn page(&self, text: &str) {
+        if self.speaks_json() {
+            return self.record(Record::new("text").text("text", text));
         }
+        let text = format!("{}\n", text.trim_end());
+        self.lock().gather(text.as_bytes());
     }
 
     /// Bytes on standard output, as they are.
@@ -69,16 +140,23 @@ impl Output {
     /// Only when the reader went away: nothing more needs to be produced.
     pub fn raw(&self, bytes: &[u8]) -> Result<(), Gone> {
         let mut inner = self.lock();
-        inner.gathered.extend_from_slice(bytes);
-        if inner.gathered.len() >= GATHERED_BYTES {
-            inner.write();
-        }
+        inner.gather(bytes);
         if inner.gone { Err(Gone) } else { Ok(()) }
     }
 
-    /// One line on standard error, behind everything said before.
+    /// One line on standard error, behind everything said before. How it begins tells what it is
+    /// to a script: `warn: `, or else an error.
     pub fn error_line(&self, line: impl AsRef<str>) {
-        let text = crate::cli::exit::printable(line.as_ref());
+        let line = line.as_ref();
+        if self.speaks_json() {
+            let (kind, message) = match line.split_once(": ") {
+                Some(("warn", message)) => ("warning", message),
+                Some(("error" | "plakar", message)) => ("error", message),
+                _ => ("error", line),
+            };
+            return self.record(Record::new(kind).text("message", message));
+        }
+        let text = crate::cli::exit::printable(line);
         self.error_text(&format!("{text}\n"));
     }
 
@@ -86,14 +164,9 @@ impl Output {
     pub fn error_text(&self, text: &str) {
         let mut inner = self.lock();
         inner.write();
-        let write = || {
-            // Nobody is left to tell when standard error is closed.
-            let _ = io::stderr().write_all(text.as_bytes());
-        };
-        match &inner.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        inner.erase();
+        // Nobody is left to tell when standard error is closed.
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     /// Writes what was gathered.
@@ -108,37 +181,29 @@ impl Output {
 
     /// Draws a progress line below the output from now on, when there is a terminal for it.
     pub fn start_progress(&self) {
-        if self.progress {
-            let bar = ProgressBar::no_length();
-            bar.set_style(style("{spinner} {bytes} {wide_msg}"));
-            self.lock().bar = Some(bar);
-        }
+        let mut inner = self.lock();
+        inner.drawing = self.progress && inner.records == Records::None;
     }
 
-    /// Redraws the progress line; `total` is `None` while it is not known.
-    pub fn show_progress(&self, done_bytes: u64, total_bytes: Option<u64>, message: String) {
-        let inner = self.lock();
-        let Some(bar) = &inner.bar else { return };
-        if let Some(total) = total_bytes.filter(|total| *total > 0)
-            && bar.length() != Some(total)
-        {
-            bar.set_style(style(
-                "{spinner} [{bar:20}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left, {wide_msg}",
-            ));
-            bar.set_length(total);
+    /// Redraws the progress line, as wide as the terminal is at this moment.
+    pub fn show_progress(&self, facts: &Facts) {
+        let mut inner = self.lock();
+        if !inner.drawing {
+            return;
         }
-        bar.set_message(message);
-        bar.set_position(done_bytes);
-        bar.tick();
+        // The last column stays free: some terminals begin a new line behind it.
+        let line = facts.line(columns().saturating_sub(1));
+        inner.erase();
+        let _ = io::stderr().write_all(line.as_bytes());
+        inner.drawn = progress::width(&line);
     }
 
     /// Takes the progress line away.
     pub fn end_progress(&self) {
         let mut inner = self.lock();
         inner.write();
-        if let Some(bar) = inner.bar.take() {
-            bar.finish_and_clear();
-        }
+        inner.erase();
+        inner.drawing = false;
     }
 
     fn mark(&self, line: &str) -> String {
@@ -155,25 +220,46 @@ impl Output {
 }
 
 impl Inner {
+    fn gather(&mut self, bytes: &[u8]) {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= GATHERED_BYTES {
+            self.write();
+        }
+    }
+
     fn write(&mut self) {
         let gathered = std::mem::take(&mut self.gathered);
         if gathered.is_empty() || self.gone {
             return;
         }
-        let write = || {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(&gathered).and_then(|()| stdout.flush())
-        };
-        let written = match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        };
+        self.erase();
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(&gathered).and_then(|()| stdout.flush());
         self.gone = written.is_err();
+    }
+
+    /// Takes the progress line off the screen. A terminal that became narrower meanwhile has
+    /// wrapped it: the cursor is as many rows below its beginning as fit into its columns.
+    fn erase(&mut self) {
+        let drawn = std::mem::take(&mut self.drawn);
+        if drawn == 0 {
+            return;
+        }
+        let rows_below = drawn.saturating_sub(1) / columns().max(1);
+        let up = match rows_below {
+            0 => String::new(),
+            rows => format!("\u{1b}[{rows}A"),
+        };
+        let _ = io::stderr().write_all(format!("\r{up}\u{1b}[J").as_bytes());
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+/// Columns of the terminal behind standard error.
+fn columns() -> usize {
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => COLUMNS,
+    }
 }
 
 /// The reader of standard output went away.

@@ -4,6 +4,7 @@ use crate::base::mac::Mac;
 use crate::cli::args::Parsed;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::open::Opened;
+use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::engine::publish;
 use crate::engine::remove;
@@ -47,6 +48,7 @@ pub fn remove(session: &Session, opened: &Opened, command: &str, ids: &[Mac]) ->
         }));
     }
     for id in ids {
+        session.out.record(Record::new("removed").text("snapshot", &id.to_string()));
         session.info(&format!("{command}: removal of {} completed successfully", id.short()));
     }
     Ok(DONE)

@@ -1,16 +1,21 @@
 //! What long work says while it runs: one line per item, and a progress line on a terminal.
 
-use crate::cli::human;
+use crate::base::mac::Mac;
 use crate::cli::output::Output;
+use crate::cli::progress::{Facts, Rate};
+use crate::cli::record::Record;
 use crate::ports::cancel::Cancel;
 use crate::ports::monitor::{Event, Monitor, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks at the counters; also how long a line waits to be written at most.
 const TICK: Duration = Duration::from_millis(200);
+
+/// Between two records of progress.
+const RECORD: Duration = Duration::from_secs(1);
 
 /// How item lines are worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,7 @@ struct Counts {
     items: AtomicU64,
     failed: AtomicU64,
     dirty: AtomicBool,
+    current: Mutex<Vec<u8>>,
 }
 
 impl Report {
@@ -81,16 +87,19 @@ impl Report {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
-    /// Starts the thread that writes lines and draws progress until the guard is dropped.
-    /// An interruption is told at the next tick.
-    pub fn run(&self, cancel: &Cancel) -> Running {
+    /// Starts the thread that writes lines and draws progress, unless `quiet`, until the guard is
+    /// dropped. An interruption is told at the next tick.
+    pub fn run(&self, cancel: &Cancel, quiet: bool) -> Running {
         let cancel = cancel.clone();
-        self.out.start_progress();
+        if !quiet {
+            self.out.start_progress();
+        }
         let (out, counts) = (Arc::clone(&self.out), Arc::clone(&self.counts));
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
             let mut told = false;
+            let (started, mut rate, mut recorded) = (Instant::now(), Rate::default(), Duration::ZERO);
             let (lock, bell) = &*stopped;
             let mut ended = lock.lock().unwrap_or_else(PoisonError::into_inner);
             while !*ended {
@@ -99,17 +108,24 @@ impl Report {
                     told = true;
                     out.error_line("plakar: Interrupting, it might take a while...");
                 }
+                let at = started.elapsed();
+                let facts = counts.facts(at, &mut rate);
+                if !quiet && !*ended && at.saturating_sub(recorded) >= RECORD && out.speaks_json() {
+                    recorded = at;
+                    out.record(counts.record(&facts));
+                    out.flush();
+                }
                 if counts.dirty.swap(false, Ordering::Relaxed) {
                     out.flush();
                 }
-                counts.draw(&out);
+                out.show_progress(&facts);
             }
         });
         // Without the thread the lines still come, only later, and no progress is drawn.
         Running { out: Arc::clone(&self.out), stop, thread: thread.ok() }
     }
 
-    fn item(&self, snapshot: &str, path: &[u8], outcome: Outcome<'_>) {
+    fn item(&self, snapshot: &Mac, path: &[u8], outcome: Outcome<'_>) {
         let (mark, shown) = match (self.wording, outcome) {
             (Wording::Check, Outcome::Done) => ("✓", self.lines.done),
             (Wording::Check, Outcome::Failed(_)) => ("✘", self.lines.failed),
@@ -119,6 +135,14 @@ impl Report {
         if !shown {
             return;
         }
+        if self.out.speaks_json() {
+            let record = Record::new("item").text("snapshot", &snapshot.to_string()).path("path", path);
+            return self.out.record(match outcome {
+                Outcome::Done => record.truth("ok", true),
+                Outcome::Failed(why) => record.truth("ok", false).text("message", why),
+            });
+        }
+        let snapshot = snapshot.short();
         let level = match (self.wording, outcome) {
             (Wording::Backup, _) => "",
             (_, Outcome::Done) => "info: ",
@@ -151,7 +175,11 @@ impl Monitor for Report {
                 if let Outcome::Failed(_) = outcome {
                     counts.failed.fetch_add(1, Ordering::Relaxed);
                 }
-                self.item(&snapshot.short(), path, outcome);
+                self.item(&snapshot, path, outcome);
+                let mut current = counts.current.lock().unwrap_or_else(PoisonError::into_inner);
+                current.clear();
+                current.extend_from_slice(path);
+                drop(current);
                 counts.dirty.store(true, Ordering::Relaxed);
             }
             Event::Processed { bytes } => {
@@ -166,23 +194,34 @@ impl Monitor for Report {
 }
 
 impl Counts {
-    fn draw(&self, out: &Output) {
-        if !out.progress {
-            return;
-        }
+    fn facts(&self, at: Duration, rate: &mut Rate) -> Facts {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let mut message = match get(&self.planned_items) {
-            0 => format!("{} files", get(&self.items)),
-            planned => format!("{}/{planned} files", get(&self.items)),
-        };
-        if get(&self.stored) > 0 {
-            message += &format!(", {} stored", human::bytes(get(&self.stored)));
+        let known = |count: &AtomicU64| Some(get(count)).filter(|total| *total > 0);
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Facts {
+            items: get(&self.items),
+            items_total: known(&self.planned_items),
+            bytes: get(&self.processed),
+            bytes_total: known(&self.planned_bytes),
+            stored: get(&self.stored),
+            failed: get(&self.failed),
+            rate: rate.update(at, get(&self.processed)),
+            current: String::from_utf8_lossy(&current).into_owned(),
         }
-        if get(&self.failed) > 0 {
-            message += &format!(", {} failed", get(&self.failed));
-        }
-        let total = Some(get(&self.planned_bytes)).filter(|total| *total > 0);
-        out.show_progress(get(&self.processed), total, message);
+    }
+
+    fn record(&self, facts: &Facts) -> Record {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Record::new("progress")
+            .number("items", facts.items)
+            .maybe_number("items_total", facts.items_total)
+            .number("bytes", facts.bytes)
+            .maybe_number("bytes_total", facts.bytes_total)
+            .number("bytes_stored", facts.stored)
+            .number("failed", facts.failed)
+            .number("bytes_per_second", facts.rate)
+            .maybe_number("seconds_left", facts.seconds_left())
+            .path("current", &current)
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::base::secret::Secret;
 use crate::cli::exit::Failure;
 use crate::cli::globals::Globals;
+use crate::cli::nearest::nearest;
 use crate::cli::output::Output;
 use crate::cli::passphrase;
+use crate::cli::record::Record;
 use crate::cli::settings::{Options, Role, Settings};
 use crate::ports::cancel::Cancel;
 use crate::ports::clock::Clock;
@@ -94,10 +96,15 @@ impl Session {
         }
     }
 
+    /// A line for people, which scripts get as an `info` record.
+    pub fn say(&self, line: &str) {
+        self.out.tell(|| Record::new("info").text("message", line), || line);
+    }
+
     /// An `info:` line, unless `-quiet`.
     pub fn info(&self, line: &str) {
         if !self.globals.quiet {
-            self.out.line(format!("info: {line}"));
+            self.out.tell(|| Record::new("info").text("message", line), || format!("info: {line}"));
         }
     }
 
@@ -190,42 +197,4 @@ fn directory(variable: &str, below_home: &str) -> Option<PathBuf> {
         _ => PathBuf::from(set("HOME")?).join(below_home),
     };
     Some(base.join("plakar"))
-}
-
-/// The candidate that differs from `word` by at most two letters, the closest first.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Letters to insert, remove or change to make `a` of `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (n, from) in (1..).zip(a.chars()) {
-        let mut next = vec![n];
-        for ((old, right), to) in row.iter().zip(row.iter().skip(1)).zip(b.chars()) {
-            let left = next.last().copied().unwrap_or(n);
-            next.push((old + usize::from(from != to)).min(left + 1).min(right + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_near_miss_is_recognised() {
-        let names = ["backup", "restore", "ls"];
-        for (word, near) in
-            [("bakcup", Some("backup")), ("retsore", Some("restore")), ("xyz", None), ("x", None)]
-        {
-            assert_eq!(nearest(word, names.into_iter()), near, "{word}");
-        }
-    }
 }

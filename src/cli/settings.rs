@@ -40,6 +40,16 @@ impl Role {
         }
     }
 
+    /// What a connector is used as in this role.
+    pub fn as_connector(self) -> crate::connectors::options::Role {
+        use crate::connectors::options::Role as Used;
+        match self {
+            Role::Store => Used::Store,
+            Role::Source => Used::Source,
+            Role::Destination => Used::Destination,
+        }
+    }
+
     /// The key in the file, and its stem.
     pub fn plural(self) -> &'static str {
         match self {

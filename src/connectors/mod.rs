@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod context;
+pub mod doctor;
 mod fs_attributes;
 pub mod fs_destination;
 mod fs_facts;

@@ -108,8 +108,12 @@ pub struct Report {
     pub directories: u64,
     /// Files taken over from the previous snapshot.
     pub unchanged: u64,
+    /// Files that the previous snapshot has too, and that were read again.
+    pub changed: u64,
     /// Content bytes read from the source.
     pub bytes_read: u64,
+    /// Bytes of blobs that the store did not have, before compression.
+    pub bytes_new: u64,
     /// Bytes sent to the store.
     pub bytes_stored: u64,
     /// Paths that could not be backed up, each with its reason, sorted.

@@ -72,6 +72,9 @@ impl Run<'_> {
             let child = self.entry(&record, Some((mac, &object)), &mut hands.scratch)?;
             return self.child_done(&frame, Some(child), &mut hands.scratch);
         }
+        if self.was_there(&frame, &record) {
+            self.counts.changed.fetch_add(1, Ordering::Relaxed);
+        }
         for opened in 1..=OPENED_MAX {
             let mut file = match self.source.open(&record) {
                 Ok(file) => file,
@@ -101,6 +104,13 @@ impl Run<'_> {
         }
         self.content_failed(&record.path, fault.message.clone())?;
         self.child_done(frame, None, &mut hands.scratch)
+    }
+
+    /// Whether the previous snapshot has a file of this name.
+    fn was_there(&self, frame: &Frame, record: &Record) -> bool {
+        let remembered = frame.remembered.get();
+        remembered
+            .is_some_and(|all| all.binary_search_by(|entry| entry.info.name.cmp(&record.info.name)).is_ok())
     }
 
     /// The object of the same file in the previous snapshot, when nothing speaks for a change and

@@ -39,6 +39,7 @@ pub(super) struct Counts {
     pub(super) files: AtomicU64,
     pub(super) directories: AtomicU64,
     pub(super) unchanged: AtomicU64,
+    pub(super) changed: AtomicU64,
     pub(super) read: AtomicU64,
 }
 

@@ -146,7 +146,9 @@ impl Run<'_> {
             files: count(&self.counts.files),
             directories: count(&self.counts.directories),
             unchanged: count(&self.counts.unchanged),
+            changed: count(&self.counts.changed),
             bytes_read: count(&self.counts.read),
+            bytes_new: self.writer.fresh(),
             bytes_stored: 0,
             errors: errors.into_iter().collect(),
         })

@@ -10,6 +10,7 @@ use crate::engine::repository::Repository;
 use crate::format::config::Config;
 use crate::format::kind::Resource;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Sets of claimed blobs, by the last four bits of the MAC: workers seldom meet in one.
@@ -30,6 +31,7 @@ pub struct Writer<'a> {
     world: &'a World,
     packer: &'a Packer<'a>,
     claimed: [Mutex<HashSet<(u8, Mac)>>; SHARDS],
+    fresh: AtomicU64,
 }
 
 impl<'a> Writer<'a> {
@@ -51,7 +53,8 @@ impl<'a> Writer<'a> {
         packer: &'a Packer<'a>,
         world: &'a World,
     ) -> Writer<'a> {
-        Writer { config, codec, index, world, packer, claimed: std::array::from_fn(|_| Mutex::default()) }
+        let claimed = std::array::from_fn(|_| Mutex::default());
+        Writer { config, codec, index, world, packer, claimed, fresh: AtomicU64::new(0) }
     }
 
     /// The store's settings.
@@ -67,6 +70,11 @@ impl<'a> Writer<'a> {
     /// What ships the blobs.
     pub fn packer(&self) -> &'a Packer<'a> {
         self.packer
+    }
+
+    /// Bytes of the blobs stored so far, before compression.
+    pub fn fresh(&self) -> u64 {
+        self.fresh.load(Ordering::Relaxed)
     }
 
     /// Whether the store has the blob, or this run put it there.
@@ -104,6 +112,7 @@ impl<'a> Writer<'a> {
         stored.clear();
         self.codec.encode_with(plain, incompressible, &*self.world.dice, compressed, stored);
         self.packer.append(resource, mac, stored)?;
+        self.fresh.fetch_add(plain.len() as u64, Ordering::Relaxed);
         Ok(true)
     }
 

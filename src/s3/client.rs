@@ -213,6 +213,16 @@ pub struct Core {
 }
 
 impl Core {
+    /// Sends once and judges nothing.
+    pub(super) fn send_once(&self, out: &Outgoing<'_>) -> Result<Incoming, Failure> {
+        self.wire.send(out)
+    }
+
+    /// This machine's clock, in seconds since 1970.
+    pub(super) fn wall_clock_secs(&self) -> i64 {
+        self.clock.now_ns() / 1_000_000_000
+    }
+
     /// Names the server where it is the server, not the object, that could not be had.
     fn subject(&self, request: &Request, failure: &Failure) -> String {
         match failure.kind {

@@ -15,6 +15,7 @@ pub mod client;
 mod create;
 mod download;
 mod file;
+pub mod greet;
 mod http;
 mod interrupt;
 mod payload;

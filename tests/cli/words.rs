@@ -33,7 +33,9 @@ fn help_is_an_answer_not_a_failure() {
     home.plakar(&["-h"]).succeeds().prints("").says("COMMANDS:\n");
     home.plakar(&["store", "show", "-h"]).succeeds().prints("").says("  -secrets\n");
     home.plakar(&["help"]).succeeds().says("  version ");
-    home.plakar(&["help", "store", "add"]).succeeds().says("Usage: store add NAME LOCATION [KEY=VALUE]...\n");
+    home.plakar(&["help", "store", "add"])
+        .succeeds()
+        .says("Usage: store add [OPTIONS] NAME LOCATION [KEY=VALUE]...\n");
     home.plakar(&["version"]).succeeds().says("plakar/").says("Kloset 1.0.0");
 }
 

@@ -61,6 +61,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     };
     let walk = Walk::new(&blobs, &snapshot, start)?;
     let (lost, left_out) = if output == "-" {
+        session.out.carry_content();
         filling.fill(walk, Archive::new(format, Stdout(&session.out)))?.0
     } else {
         let part = Part::new(&output)?;

@@ -11,9 +11,11 @@ use crate::cli::exit::{DONE, Failure, INCOMPLETE};
 use crate::cli::gotime;
 use crate::cli::human;
 use crate::cli::open;
+use crate::cli::record::Record;
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::{Place, Session};
 use crate::cli::settings::Role;
+use crate::cli::summary;
 use crate::connectors::context::Reading;
 use crate::connectors::ignore::Ignore;
 use crate::engine::ahead::{Ahead, LeaveOut};
@@ -89,7 +91,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let accounts = Accounts::load();
     let started = session.clock.monotonic();
     let made = {
-        let _running = report.run(&session.cancel);
+        let _running = report.run(&session.cancel, session.globals.quiet);
         let blobs = opened.walk_blobs();
         let fetcher = opened.fetcher(&blobs);
         let known = snapshot::open_all(&fetcher, &opened.index.snapshots())?.readable;
@@ -116,6 +118,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let header = &made.header;
     let size = header.sources.first().map_or(0, |source| source.summary.total_size());
     let took = session.clock.monotonic().saturating_sub(started);
+    session.out.record(summary::record(&made, took));
     session.info(&format!(
         "backup: created unsigned snapshot {} of size {} in {} (wrote {})",
         header.identifier.short(),
@@ -123,6 +126,10 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         gotime::duration(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)),
         human::bytes(made.bytes_stored)
     ));
+    if session.out.progress && !session.out.speaks_json() && !session.globals.quiet {
+        session.out.flush();
+        session.out.error_text(&summary::page(&made, took));
+    }
     if parsed.switch("check") {
         let opened = open::again(opened)?;
         let wanted = [(header.identifier, Argument::parse(b"/"))];
@@ -241,7 +248,7 @@ fn scan(session: &Session, source: &dyn Source, leave_out: &LeaveOut) -> Result<
                 if leave_out(&record.path, directory) {
                     return if directory { Step::Skip } else { Step::Descend };
                 }
-                session.out.line(&record.path);
+                session.out.tell(|| Record::new("match").path("path", &record.path), || &record.path);
             }
             Found::Unreadable { path, reason } => {
                 failed = true;

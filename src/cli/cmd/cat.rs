@@ -25,6 +25,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     if parsed.rest.is_empty() {
         return Err(Failure::new("at least one parameter is required"));
     }
+    session.out.carry_content();
     let opened = open::store(session, None)?;
     let blobs = opened.blobs();
     let mut failed = false;

@@ -8,6 +8,7 @@ use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
 use crate::cli::open::{self, Opened, States};
+use crate::cli::record::Record;
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
 use crate::engine::check::Checker;
@@ -43,7 +44,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     opened.cores = cores;
     let wanted = wanted(&opened, &parsed)?;
     let options = Options { fast, signatures: !parsed.switch("no-verify") };
-    let _running = report.run(&session.cancel);
+    let _running = report.run(&session.cancel, session.globals.quiet);
     let blobs = opened.walk_blobs();
     let fetcher = opened.fetcher(&blobs);
     let checker = Checker::new(&fetcher, &opened.world, options)?;
@@ -124,7 +125,15 @@ fn snapshots(
     let mut failed = 0;
     for (id, argument) in wanted {
         let checked = checker.snapshot(id, argument)?;
-        match checked.problems.first() {
+        let problem = checked.problems.first();
+        session.out.record(
+            Record::new("check")
+                .text("snapshot", &id.to_string())
+                .path("path", &checked.path)
+                .truth("ok", problem.is_none())
+                .maybe_text("problem", problem.map(|problem| problem.what.to_string()).as_deref()),
+        );
+        match problem {
             None => {
                 let path = String::from_utf8_lossy(&checked.path).into_owned();
                 session.info(&format!("check: verification of {}:{path} completed successfully", id.short()));

@@ -7,6 +7,7 @@ use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::open::{self, Opened};
+use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::engine::blobs::Blobs;
 use crate::engine::cat;
@@ -236,8 +237,12 @@ impl Comparison<'_> {
         let mut text = Vec::new();
         let written = diff.unified_diff().context_radius(3).header(&from, &to).to_writer(&mut text);
         written.map_err(|error| Failure::new(error.to_string()))?;
-        // A reader that went away has seen enough.
-        let _ = self.session.out.raw(&text);
+        if self.session.out.speaks_json() {
+            self.session.out.record(Record::new("difference").path("text", &text));
+        } else {
+            // A reader that went away has seen enough.
+            let _ = self.session.out.raw(&text);
+        }
         Ok(())
     }
 
@@ -283,7 +288,8 @@ impl Comparison<'_> {
     }
 
     fn say(&self, parts: &[&[u8]]) {
-        self.session.out.line(parts.concat());
+        let line = parts.concat();
+        self.session.out.tell(|| Record::new("difference").path("text", &line), || &line);
     }
 }
 

@@ -4,6 +4,7 @@ use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure, INTERRUPTED};
 use crate::cli::open::{self, Opened};
+use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::engine::blobs::Blobs;
 use crate::engine::digest::{self, Algorithm};
@@ -75,7 +76,16 @@ fn one(
         };
         match read {
             Ok(digest) => {
-                session.out.line([name.as_bytes(), b" (", &path, b") = ", digest.as_bytes()].concat());
+                session.out.tell(
+                    || {
+                        Record::new("digest")
+                            .text("snapshot", &snapshot.id.to_string())
+                            .path("path", &path)
+                            .text("algorithm", name)
+                            .text("digest", &digest)
+                    },
+                    || [name.as_bytes(), b" (", &path, b") = ", digest.as_bytes()].concat(),
+                );
             }
             Err(error) if error.kind == Kind::Cancelled => return Err(error.into()),
             Err(error) => {

@@ -7,7 +7,9 @@ use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::ini;
 use crate::cli::json;
-use crate::cli::session::{Session, nearest};
+use crate::cli::nearest::nearest;
+use crate::cli::record::Record;
+use crate::cli::session::Session;
 use crate::cli::settings::{Options, Role};
 use crate::cli::yaml;
 use std::collections::BTreeMap;
@@ -26,7 +28,7 @@ const IMPORT: &[Opt] = &[
 ];
 
 /// Rows of [`commands`].
-pub const COUNT: usize = 9;
+pub const COUNT: usize = 10;
 
 /// The rows of one kind.
 pub const fn commands(word: &'static str) -> [Command; COUNT] {
@@ -44,6 +46,14 @@ pub const fn commands(word: &'static str) -> [Command; COUNT] {
     [
         row(word, "add", "NAME LOCATION [KEY=VALUE]...", "Adds a named entry.", NONE, add),
         row(word, "check", "NAME", "Checks the options of an entry, without connecting.", NONE, check),
+        row(
+            word,
+            "doctor",
+            "NAME",
+            "Tries an entry step by step, and tells what mends it.",
+            &[super::doctor::OPTIONS],
+            super::doctor::of_role,
+        ),
         row(
             word,
             "import",
@@ -210,6 +220,11 @@ fn show(session: &mut Session, command: &Command, parsed: Parsed) -> Result<u8, 
             continue;
         };
         let options = if parsed.switch("secrets") { options.clone() } else { masked(options) };
+        if session.out.speaks_json() {
+            let record = Record::new("place").text("role", role.word()).text("name", name);
+            session.out.record(record.map("options", &options));
+            continue;
+        }
         let mut text = String::new();
         if parsed.switch("json") {
             text = format!("{{{}:{}}}\n", json::string(name), json::object(&options));

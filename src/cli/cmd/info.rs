@@ -5,9 +5,10 @@ use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::gotime;
-use crate::cli::human;
 use crate::cli::open::{self, Opened};
+use crate::cli::record::Record;
 use crate::cli::session::Session;
+use crate::cli::sheet::Sheet;
 use crate::engine::errors;
 use crate::engine::retention::Retention;
 use crate::engine::select::{Argument, Filters};
@@ -28,9 +29,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     }
     let opened = open::store(session, None)?;
     let Some(word) = parsed.rest.first() else {
-        for line in store(&opened)? {
-            session.out.line(line);
-        }
+        tell(session, "store", &store(&opened)?);
         return Ok(DONE);
     };
     let argument = Argument::parse(word.as_bytes());
@@ -41,90 +40,98 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         errors::each(&blobs, &found, &below, &mut |path, message| {
             let mut line = path.to_vec();
             line.extend_from_slice(format!(": {message}").as_bytes());
-            session.out.line(line);
+            let record = || {
+                Record::new("item")
+                    .text("snapshot", &found.id.to_string())
+                    .path("path", path)
+                    .truth("ok", false)
+                    .text("message", message)
+            };
+            session.out.tell(record, || line);
         })?;
         return Ok(DONE);
     }
-    for line in snapshot(&found) {
-        session.out.line(line);
-    }
+    tell(session, "facts", &snapshot(&found));
     Ok(DONE)
 }
 
-/// `20 MiB (20971520 bytes)`.
-fn size(bytes: u64) -> String {
-    format!("{} ({bytes} bytes)", human::bytes(bytes))
+fn tell(session: &Session, kind: &str, sheet: &Sheet) {
+    if session.out.speaks_json() {
+        return session.out.record(Record::new(kind).map("facts", sheet.facts()));
+    }
+    for line in sheet.lines() {
+        session.out.line(line);
+    }
 }
 
-fn store(opened: &Opened) -> Result<Vec<String>, Failure> {
+/// `20 MiB (20971520 bytes)`.
+fn store(opened: &Opened) -> Result<Sheet, Failure> {
     let config = &opened.repository.config;
-    let mut lines = vec![
-        format!("Version: {}", config.version),
-        format!("Timestamp: {}", gotime::full(config.timestamp)),
-        format!("RepositoryID: {}", uuid(&config.repository_id)),
-        "Packfile:".to_owned(),
-        format!(" - MaxSize: {}", size(config.packfile.max)),
-        "Chunking:".to_owned(),
-        format!(" - Algorithm: {}", config.chunking.algorithm),
-        format!(" - MinSize: {}", size(u64::from(config.chunking.min))),
-        format!(" - NormalSize: {}", size(u64::from(config.chunking.normal))),
-        format!(" - MaxSize: {}", size(u64::from(config.chunking.max))),
-        "Hashing:".to_owned(),
-        format!(" - Algorithm: {}", config.hashing.algorithm),
-        format!(" - Bits: {}", config.hashing.bits),
-    ];
+    let mut sheet = Sheet::default();
+    sheet.text("Version", config.version);
+    sheet.text("Timestamp", gotime::full(config.timestamp));
+    sheet.text("RepositoryID", uuid(&config.repository_id));
+    sheet.section("Packfile", "");
+    sheet.size("MaxSize", config.packfile.max);
+    sheet.section("Chunking", "");
+    sheet.text("Algorithm", &config.chunking.algorithm);
+    sheet.size("MinSize", u64::from(config.chunking.min));
+    sheet.size("NormalSize", u64::from(config.chunking.normal));
+    sheet.size("MaxSize", u64::from(config.chunking.max));
+    sheet.section("Hashing", "");
+    sheet.text("Algorithm", &config.hashing.algorithm);
+    sheet.text("Bits", config.hashing.bits);
     if let Some(compression) = &config.compression {
-        lines.push("Compression:".to_owned());
-        lines.push(format!(" - Algorithm: {}", compression.algorithm));
-        lines.push(format!(" - Level: {}", compression.level));
+        sheet.section("Compression", "");
+        sheet.text("Algorithm", &compression.algorithm);
+        sheet.text("Level", compression.level);
     }
     if let Some(encryption) = &config.encryption {
-        lines.push("Encryption:".to_owned());
-        lines.push(format!(" - SubkeyAlgorithm: {}", encryption.subkey_algorithm));
-        lines.push(format!(" - DataAlgorithm: {}", encryption.data_algorithm));
-        lines.push(format!(" - ChunkSize: {}", encryption.chunk_size));
-        lines.push(format!(" - Canary: {}", digits(&encryption.canary)));
-        lines.push(format!(" - KDF: {}", encryption.kdf.name()));
-        lines.push(format!("   - Salt: {}", digits(&encryption.kdf.salt)));
+        sheet.section("Encryption", "");
+        sheet.text("SubkeyAlgorithm", &encryption.subkey_algorithm);
+        sheet.text("DataAlgorithm", &encryption.data_algorithm);
+        sheet.text("ChunkSize", encryption.chunk_size);
+        sheet.text("Canary", digits(&encryption.canary));
+        sheet.text("KDF", encryption.kdf.name());
+        sheet.below("Salt", digits(&encryption.kdf.salt));
         for (name, value) in encryption.kdf.costs() {
-            lines.push(format!("   - {name}: {value}"));
+            sheet.below(name, value);
         }
     }
+    sheet.end_section();
     let (found, problems) = opened.select(&Filters::default(), &Retention::default())?;
-    let logical: u64 = found.iter().map(Snapshot::size).sum();
-    lines.push(format!("Snapshots: {}", found.len() + problems.len()));
+    sheet.text("Snapshots", found.len() + problems.len());
     let mut stored = 0;
     for kind in [Kind::State, Kind::Packfile, Kind::Lock] {
         stored += opened.repository.store.list(kind)?.iter().map(|file| file.size).sum::<u64>();
     }
-    lines.push(format!("Storage size: {}", size(stored)));
-    lines.push(format!("Logical size: {}", size(logical)));
-    Ok(lines)
+    sheet.size("Storage size", stored);
+    sheet.size("Logical size", found.iter().map(Snapshot::size).sum());
+    Ok(sheet)
 }
 
-fn snapshot(snapshot: &Snapshot) -> Vec<Vec<u8>> {
+fn snapshot(snapshot: &Snapshot) -> Sheet {
     let header = &snapshot.header;
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    let mut line = |text: String| lines.push(text.into_bytes());
-    line(format!("Version: {}", header.version));
-    line(format!("SnapshotID: {}", snapshot.id));
-    line(format!("Timestamp: {}", gotime::full(header.timestamp)));
-    line(format!("Duration: {}", gotime::duration(header.duration_ns)));
-    line(format!("Name: {}", header.name));
-    line(format!("Environment: {}", header.environment));
-    line(format!("Perimeter: {}", header.perimeter));
-    line(format!("Category: {}", header.category));
+    let mut sheet = Sheet::default();
+    sheet.text("Version", header.version);
+    sheet.text("SnapshotID", snapshot.id);
+    sheet.text("Timestamp", gotime::full(header.timestamp));
+    sheet.text("Duration", gotime::duration(header.duration_ns));
+    sheet.text("Name", &header.name);
+    sheet.text("Environment", &header.environment);
+    sheet.text("Perimeter", &header.perimeter);
+    sheet.text("Category", &header.category);
     if !header.tags.is_empty() {
-        line(format!("Tags: {}", header.tags.join(", ")));
+        sheet.text("Tags", header.tags.join(", "));
     }
-    let Some(source) = header.sources.first() else { return lines };
+    let Some(source) = header.sources.first() else { return sheet };
     let three: [&Mac; 3] = [&source.root, &source.xattrs, &source.errors];
-    line(format!("VFS: {{{}}}", three.map(Mac::to_string).join(" ")));
-    line("Importer:".to_owned());
-    line(format!(" - Type: {}", source.kind));
-    line(format!(" - Origin: {}", source.origin));
-    line(format!(" - Directory: {}", String::from_utf8_lossy(&source.directory)));
-    line("Context:".to_owned());
+    sheet.text("VFS", format!("{{{}}}", three.map(Mac::to_string).join(" ")));
+    sheet.section("Importer", "");
+    sheet.text("Type", &source.kind);
+    sheet.text("Origin", &source.origin);
+    sheet.text("Directory", String::from_utf8_lossy(&source.directory));
+    sheet.section("Context", "");
     for (shown, key) in [
         ("MachineID", "MachineID"),
         ("Hostname", "Hostname"),
@@ -139,9 +146,9 @@ fn snapshot(snapshot: &Snapshot) -> Vec<Vec<u8>> {
     ] {
         let value =
             header.context.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value.as_str());
-        line(format!(" - {shown}: {value}"));
+        sheet.text(shown, value);
     }
-    line("Summary:".to_owned());
+    sheet.section("Summary", "");
     let (here, below) = (&source.summary.directory, &source.summary.below);
     let least = |a: u64, b: u64| if a == 0 || (b != 0 && b < a) { b } else { a };
     let time = |secs: i64| gotime::full(crate::base::stamp::Stamp { secs, nanos: 0 });
@@ -159,16 +166,16 @@ fn snapshot(snapshot: &Snapshot) -> Vec<Vec<u8>> {
         ("Objects", here.objects + below.objects),
         ("Chunks", here.chunks + below.chunks),
     ] {
-        line(format!(" - {name}: {count}"));
+        sheet.text(name, count);
     }
-    line(format!(" - MinSize: {}", size(least(here.min_size, below.min_size))));
-    line(format!(" - MaxSize: {}", size(here.max_size.max(below.max_size))));
-    line(format!(" - Size: {}", size(here.size + below.size)));
-    line(format!(" - MinModTime: {}", time(first(here.min_mod_time, below.min_mod_time))));
-    line(format!(" - MaxModTime: {}", time(here.max_mod_time.max(below.max_mod_time))));
+    sheet.size("MinSize", least(here.min_size, below.min_size));
+    sheet.size("MaxSize", here.max_size.max(below.max_size));
+    sheet.size("Size", here.size + below.size);
+    sheet.text("MinModTime", time(first(here.min_mod_time, below.min_mod_time)));
+    sheet.text("MaxModTime", time(here.max_mod_time.max(below.max_mod_time)));
     let entropy = if here.min_entropy == 0.0 { below.min_entropy } else { here.min_entropy };
-    line(format!(" - MinEntropy: {entropy:.6}"));
-    line(format!(" - MaxEntropy: {:.6}", here.max_entropy.max(below.max_entropy)));
+    sheet.text("MinEntropy", format!("{entropy:.6}"));
+    sheet.text("MaxEntropy", format!("{:.6}", here.max_entropy.max(below.max_entropy)));
     for (name, count) in [
         ("HiEntropy", here.hi_entropy + below.hi_entropy),
         ("LoEntropy", here.lo_entropy + below.lo_entropy),
@@ -180,9 +187,9 @@ fn snapshot(snapshot: &Snapshot) -> Vec<Vec<u8>> {
         ("MIMEOther", here.mime_other + below.mime_other),
         ("Errors", here.errors + below.errors),
     ] {
-        line(format!(" - {name}: {count}"));
+        sheet.text(name, count);
     }
-    lines
+    sheet
 }
 
 fn digits(bytes: &[u8]) -> String {

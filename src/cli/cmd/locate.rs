@@ -7,6 +7,7 @@ use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, FAILED, Failure};
 use crate::cli::filters;
 use crate::cli::open;
+use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::engine::select::Filters;
 use crate::engine::snapshot::Snapshot;
@@ -69,7 +70,10 @@ fn tell(session: &Session, snapshot: &Snapshot, path: &[u8], patterns: &[&[u8]])
     let name = path::base_name(path);
     for pattern in patterns {
         if *pattern == name || glob::matches(pattern, name) == Ok(true) {
-            session.out.line([snapshot.id.short().as_bytes(), b":", path].concat());
+            session.out.tell(
+                || Record::new("match").text("snapshot", &snapshot.id.to_string()).path("path", path),
+                || [snapshot.id.short().as_bytes(), b":", path].concat(),
+            );
         }
     }
 }

@@ -6,8 +6,10 @@ use crate::cli::cmd::restore::count;
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, FAILED, Failure};
 use crate::cli::filters;
+use crate::cli::gotime;
 use crate::cli::lines::{self, SnapshotLine};
 use crate::cli::open::{self, Opened};
+use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::engine::select::Argument;
 use crate::engine::snapshot::Snapshot;
@@ -52,12 +54,26 @@ pub fn line(snapshot: &Snapshot, full_id: bool, duration: bool, tags: bool) -> V
     .format()
 }
 
+/// The record of a snapshot, as `ls`, `rm` and `prune` tell it.
+pub fn record(snapshot: &Snapshot) -> Record {
+    let header = &snapshot.header;
+    Record::new("snapshot")
+        .text("id", &snapshot.id.to_string())
+        .text("timestamp", &gotime::rfc3339(header.timestamp))
+        .number("size", snapshot.size())
+        .number("duration_ns", header.duration_ns)
+        .path("root", &snapshot.root())
+        .texts("tags", &header.tags)
+}
+
 fn snapshots(session: &Session, opened: &Opened, parsed: &Parsed) -> Result<u8, Failure> {
     let filters = filters::filters(parsed, opened.now())?;
     let retention = filters::retention(parsed)?;
     let (listed, problems) = opened.select(&filters, &retention)?;
     for snapshot in &listed {
-        session.out.line(line(snapshot, parsed.switch("uuid"), true, parsed.switch("tags")));
+        session
+            .out
+            .tell(|| record(snapshot), || line(snapshot, parsed.switch("uuid"), true, parsed.switch("tags")));
     }
     for (id, error) in &problems {
         session.out.error_line(format!("error: snapshot {id}: {error}"));
@@ -102,7 +118,18 @@ fn files(session: &Session, opened: &Opened, argument: &Argument, recursive: boo
         let user = owner(accounts.user(info.uid), info.uid);
         let group = owner(accounts.group(info.gid), info.gid);
         let name = if recursive { step.path.as_slice() } else { path::base_name(&step.path) };
-        session.out.line(lines::entry(info, &user, &group, name, &step.entry.symlink_target));
+        let target = &step.entry.symlink_target;
+        let record = || {
+            let record = Record::new("entry")
+                .path("path", &step.path)
+                .text("mode", &gotime::mode(info.mode))
+                .text("user", &user)
+                .text("group", &group)
+                .number("size", info.size)
+                .text("mtime", &gotime::rfc3339(info.mod_time));
+            if info.mode.is_symlink() { record.path("target", target) } else { record }
+        };
+        session.out.tell(record, || lines::entry(info, &user, &group, name, target));
     }
     if unread > 0 { Err(Failure::silent(FAILED)) } else { Ok(DONE) }
 }

@@ -7,6 +7,7 @@ use crate::cli::exit::{DONE, Failure};
 use crate::cli::gotime;
 use crate::cli::human;
 use crate::cli::open;
+use crate::cli::record::Record;
 use crate::cli::report::Warnings;
 use crate::cli::session::Session;
 use crate::engine::error::Kind;
@@ -37,23 +38,32 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             false => failure.context("maintenance"),
         }
     })?;
-    let out = &session.out;
+    session.out.record(
+        Record::new("maintenance")
+            .number("coloured", report.coloured as u64)
+            .number("orphans", report.orphans as u64)
+            .number("rescued", report.rescued as u64)
+            .number("removed_packfiles", report.removed as u64)
+            .number("removed_blobs", report.removed_blobs as u64)
+            .number("removed_bytes", report.removed_bytes),
+    );
     if report.rescued > 0 {
-        out.line(format!("maintenance: {} blobs that are needed were stored anew", report.rescued));
+        session.say(&format!("maintenance: {} blobs that are needed were stored anew", report.rescued));
     }
     let (coloured, orphans) = (report.coloured, report.orphans);
-    out.line(format!("maintenance: Coloured {coloured} packfiles ({orphans} orphaned) for deletion"));
+    session.say(&format!("maintenance: Coloured {coloured} packfiles ({orphans} orphaned) for deletion"));
     if coloured > 0 {
-        out.line(format!("Coloured packfiles are scheduled to be removed in {}", shown(grace)));
+        session.say(&format!("Coloured packfiles are scheduled to be removed in {}", shown(grace)));
     }
     let (blobs, packfiles) = (report.removed_blobs, report.removed);
     let freed = match report.removed_bytes {
         0 => String::new(),
         bytes => format!(" ({})", human::bytes(bytes)),
     };
-    out.line(format!("maintenance: {blobs} blobs and {packfiles} packfiles were removed{freed}"));
+    session.say(&format!("maintenance: {blobs} blobs and {packfiles} packfiles were removed{freed}"));
     if report.remains > 0 {
-        out.line(format!("maintenance: what {} broken-off writes left behind was removed", report.remains));
+        session
+            .say(&format!("maintenance: what {} broken-off writes left behind was removed", report.remains));
     }
     Ok(DONE)
 }

@@ -3,6 +3,7 @@
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, FAILED, Failure};
+use crate::cli::record::Record;
 use crate::cli::session::Session;
 
 const BUILT_IN: &[&str] = &["s3"];
@@ -43,12 +44,15 @@ pub fn add(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
 pub fn list(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Failure> {
     for name in BUILT_IN {
         let version = env!("CARGO_PKG_VERSION");
-        if parsed.switch("long") {
+        if parsed.switch("long") && !session.out.speaks_json() {
             let (system, machine) =
                 (crate::world::host::operating_system(), crate::world::host::architecture());
             session.out.line(format!("{name}_v{version}_{system}_{machine}.ptar"));
         } else {
-            session.out.line(format!("{name}@v{version}"));
+            session.out.tell(
+                || Record::new("package").text("name", name).text("version", version),
+                || format!("{name}@v{version}"),
+            );
         }
     }
     Ok(DONE)

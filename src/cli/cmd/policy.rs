@@ -4,8 +4,10 @@ use crate::base::stamp::Stamp;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::{At, Command};
 use crate::cli::exit::{DONE, Failure};
+use crate::cli::nearest::nearest;
 use crate::cli::policies::{Policies, Policy};
-use crate::cli::session::{Session, nearest};
+use crate::cli::record::Record;
+use crate::cli::session::Session;
 
 const SHOW: &[Opt] = &[
     Opt::new("ini", Takes::Switch, "refused: policies have no INI form"),
@@ -172,6 +174,11 @@ fn show(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Failur
             return Err(unknown(&policies, format!("entry {name:?} not found"), name));
         };
         let mut text = String::new();
+        if session.out.speaks_json() {
+            policy.write_yaml(&mut text, 0, name);
+            session.out.record(Record::new("policy").text("name", name).text("text", &text));
+            continue;
+        }
         if parsed.switch("json") {
             text = policy.json(name);
         } else {

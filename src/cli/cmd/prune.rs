@@ -6,10 +6,11 @@ use crate::cli::cmd::{ls, policy};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
+use crate::cli::nearest::nearest;
 use crate::cli::open;
 use crate::cli::policies::Policy;
 use crate::cli::removal;
-use crate::cli::session::{Session, nearest};
+use crate::cli::session::Session;
 use crate::engine::retention::{Period, Retention, Rule, Verdict};
 use crate::engine::select::{Facts, Filters};
 use crate::engine::snapshot::{self, Snapshot};
@@ -63,12 +64,17 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     if parsed.switch("apply") {
         return removal::remove(session, &opened, "prune", &doomed);
     }
-    session.out.line(format!(
+    session.say(&format!(
         "prune: would keep {} and delete {} snapshot(s), run with -apply to proceed",
         judged.len() - doomed.len(),
         doomed.len()
     ));
-    table(&judged).iter().for_each(|line| session.out.line(line));
+    for (line, (snapshot, verdict)) in table(&judged).iter().zip(&judged) {
+        session.out.tell(
+            || ls::record(snapshot).truth("keep", verdict.keep).text("reason", &verdict.reason.to_string()),
+            || line,
+        );
+    }
     Ok(DONE)
 }
 

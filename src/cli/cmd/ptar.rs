@@ -73,7 +73,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     };
     let mut missing = 0;
     {
-        let _running = report.run(&session.cancel);
+        let _running = report.run(&session.cancel, session.globals.quiet);
         backup::archive(&config, &codec, Box::new(writer), &world, |filling| {
             let mut copied = BTreeSet::new();
             for store in &stores {

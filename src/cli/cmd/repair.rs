@@ -6,9 +6,10 @@ use crate::cli::cmd::restore::count;
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, FAILED, Failure};
 use crate::cli::open;
+use crate::cli::record::Record;
 use crate::cli::report::Warnings;
 use crate::cli::session::Session;
-use crate::engine::repair;
+use crate::engine::repair::{self, Survey};
 use crate::engine::states::Broken;
 use crate::world::host;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         repair::survey(&repository, &world)?.0
     };
     let out = &session.out;
+    out.record(record(&survey, apply));
     for Broken { error, copy, .. } in &survey.broken {
         let done = match (copy.is_some(), apply) {
             (true, true) => "put back from this machine's copy",
@@ -40,18 +42,18 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             (false, true) => "removed",
             (false, false) => "to be removed",
         };
-        out.line(format!("repair: {error}: {done}"));
+        session.say(&format!("repair: {error}: {done}"));
     }
     for (_, error) in &survey.damaged_locks {
         let done = if apply { "removed" } else { "to be removed" };
-        out.line(format!("repair: {error}: {done}"));
+        session.say(&format!("repair: {error}: {done}"));
     }
     for (id, blobs) in &survey.unknown {
-        out.line(format!("repair: packfile {id}: {} in no state", count(*blobs, "blob", "blobs")));
+        session.say(&format!("repair: packfile {id}: {} in no state", count(*blobs, "blob", "blobs")));
     }
     for id in &survey.snapshots {
         let when = if apply { "is back" } else { "would be back" };
-        out.line(format!("repair: snapshot {} {when}", id.short()));
+        session.say(&format!("repair: snapshot {} {when}", id.short()));
     }
     for (_, error) in &survey.unreadable {
         out.error_line(format!("error: repair: cannot be rebuilt: {error}"));
@@ -62,9 +64,10 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let packfiles = count(survey.unknown.len(), "packfile", "packfiles");
     match (survey.has_work(), apply) {
         (false, _) => session.info("repair: no state is missing"),
-        (true, false) if survey.unknown.is_empty() => out.line("repair: run with -apply to proceed"),
+        (true, false) if survey.unknown.is_empty() => session.say("repair: run with -apply to proceed"),
         (true, false) => {
-            out.line(format!("repair: would rebuild the state of {packfiles}, run with -apply to proceed"));
+            session
+                .say(&format!("repair: would rebuild the state of {packfiles}, run with -apply to proceed"));
         }
         (true, true) if survey.unknown.is_empty() => session.info("repair: check tells what is whole"),
         (true, true) => {
@@ -75,4 +78,15 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         true => Ok(DONE),
         false => Err(Failure::silent(FAILED)),
     }
+}
+
+fn record(survey: &Survey, applied: bool) -> Record {
+    Record::new("repair")
+        .truth("applied", applied)
+        .texts("damaged_states", survey.broken.iter().map(|state| state.id.to_string()))
+        .texts("damaged_locks", survey.damaged_locks.iter().map(|(id, _)| id.to_string()))
+        .texts("rebuilt_packfiles", survey.unknown.iter().map(|(id, _)| id.to_string()))
+        .texts("snapshots", survey.snapshots.iter().map(ToString::to_string))
+        .texts("unreadable", survey.unreadable.iter().map(|(_, error)| error.to_string()))
+        .texts("missing_packfiles", survey.missing.iter().map(ToString::to_string))
 }

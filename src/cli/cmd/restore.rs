@@ -8,6 +8,7 @@ use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
 use crate::cli::gotime;
 use crate::cli::open::{self, Opened, States};
+use crate::cli::record::Record;
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
 use crate::cli::settings::Role;
@@ -57,7 +58,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let (id, path) = (snapshot.id.short(), start.path());
     let strip = restore::strip_prefix(&path, &argument.path);
     let done = {
-        let _running = report.run(&session.cancel);
+        let _running = report.run(&session.cancel, session.globals.quiet);
         restore::restore(&opened.fetcher(&blobs), &opened.world, &snapshot, start, &strip, &*destination)?
     };
     if done.kept > 0 {
@@ -90,6 +91,12 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         return Err(Failure::new(what).and("`repair` tells what can be rebuilt of them."));
     }
     let path = String::from_utf8_lossy(&path).into_owned();
+    session.out.record(
+        Record::new("restore")
+            .text("snapshot", &snapshot.id.to_string())
+            .path("path", path.as_bytes())
+            .text("to", &place.word),
+    );
     session.info(&format!("restore: restoration of {id}:{path} at {} completed successfully", place.word));
     Ok(DONE)
 }

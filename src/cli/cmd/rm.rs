@@ -7,6 +7,7 @@ use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
 use crate::cli::open;
+use crate::cli::record::Record;
 use crate::cli::removal;
 use crate::cli::session::Session;
 use crate::engine::error::Error;
@@ -52,12 +53,17 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     if parsed.switch("apply") {
         return removal::remove(session, &opened, "rm", &ids);
     }
-    session.out.line(format!("rm: would remove these {} snapshot(s), run with -apply to proceed", ids.len()));
+    session.say(&format!("rm: would remove these {} snapshot(s), run with -apply to proceed", ids.len()));
     for snapshot in &readable {
-        session.out.line(ls::line(snapshot, false, true, true));
+        session
+            .out
+            .tell(|| ls::record(snapshot).truth("keep", false), || ls::line(snapshot, false, true, true));
     }
     for (id, error) in &unreadable {
-        session.out.line(without_header(id, error));
+        session.out.tell(
+            || Record::new("warning").text("message", &without_header(id, error)),
+            || without_header(id, error),
+        );
     }
     Ok(DONE)
 }

@@ -6,6 +6,8 @@ use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
 use crate::cli::open::{self, Opened};
+use crate::cli::record::Record;
+use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
 use crate::engine::backup::{self, Options};
 use crate::engine::error::{Error, Kind};
@@ -60,9 +62,13 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         "with" => Direction::With,
         _ => return Err(Failure::new("invalid direction, must be to, from or with")),
     };
-    let own = open::store(session, None)?;
-    let peer = open::peer(session, peer, "destination store passphrase")
+    let report = Report::new(session.out.clone(), Wording::Backup, Lines { done: false, failed: false });
+    let mut own = open::store(session, None)?;
+    let mut peer = open::peer(session, peer, "destination store passphrase")
         .map_err(|failure| failure.context("peer store"))?;
+    own.world.monitor = report.clone();
+    peer.world.monitor = report.clone();
+    let _running = report.run(&session.cancel, session.globals.quiet);
     let wanted = Wanted { filters: filters::filters(&parsed, own.now())?, prefix: prefix.to_owned() };
     let (here, there) = (location(&own), location(&peer));
     let (tally, last) = match direction {
@@ -110,7 +116,7 @@ fn copy(
     problems.retain(|(id, _)| select::has_prefix(id, &wanted.prefix));
     let mut tally = Tally { copied: 0, failed: problems.len() };
     for (id, error) in &problems {
-        failed(session, id, &source, error);
+        failed(session, id, (&source, &target), error);
     }
     if alone && selected.is_empty() && problems.is_empty() {
         if !wanted.prefix.is_empty() {
@@ -132,13 +138,14 @@ fn copy(
             match copied {
                 Ok(()) => {
                     tally.copied += 1;
+                    session.out.record(record(&snapshot.id, &source, &target).truth("ok", true));
                     session.info(&format!("Synchronization of {} finished", snapshot.id));
                     to = open::again(to)?;
                 }
                 Err(error) if error.kind == Kind::Cancelled => return Err(error.into()),
                 Err(error) => {
                     tally.failed += 1;
-                    failed(session, &snapshot.id, &source, &error);
+                    failed(session, &snapshot.id, (&source, &target), &error);
                 }
             }
             if snapshot.header.is_signed() {
@@ -163,7 +170,12 @@ fn one(replay: &Replay<'_, '_>, snapshot: &Snapshot, to: &Opened) -> Result<(), 
     backup::backup(&to.repository, &to.index, replay, &options, &to.world).map(|_| ())
 }
 
-fn failed(session: &Session, id: &Mac, source: &str, error: &Error) {
+fn record(id: &Mac, source: &str, target: &str) -> Record {
+    Record::new("sync").text("snapshot", &id.to_string()).text("from", source).text("to", target)
+}
+
+fn failed(session: &Session, id: &Mac, (source, target): (&str, &str), error: &Error) {
+    session.out.record(record(id, source, target).truth("ok", false).text("message", &error.to_string()));
     let id = id.short();
     session
         .out
