@@ -132,7 +132,14 @@ impl Visit<'_> {
             exam.step("name", found)?;
             exam.step("connection", connect(&addresses.ok()?))?;
         }
-        let greeting = self.bucket.greet();
+        let other = match options.use_tls {
+            true => "if the server speaks plain HTTP, set use_tls=false",
+            false => "if the server speaks TLS, set use_tls=true",
+        };
+        let greeting = self.bucket.greet().map_err(|fault| match fault.remedy {
+            Some(_) => fault,
+            None => fault.with_remedy(other),
+        });
         let word = if options.use_tls { "TLS" } else { "plain HTTP" };
         let found = greeting.as_ref().map_err(again).map(|greeting| match greeting.server.as_str() {
             "" => format!("the server speaks {word}"),
@@ -360,8 +367,15 @@ pub fn policy(place: &S3Location, role: Role, make: bool) -> String {
         "" => format!("{bucket}/{what}"),
         directory => format!("{bucket}/{directory}/{what}"),
     };
-    let on_bucket: &[&str] = if make { &["s3:ListBucket", "s3:CreateBucket"] } else { &["s3:ListBucket"] };
-    let mut statements = vec![statement(on_bucket, std::slice::from_ref(&bucket))];
+    let mut on_bucket = vec!["s3:ListBucket"];
+    if role == Role::Store {
+        // What broken-off writes left behind is found by maintenance.
+        on_bucket.push("s3:ListBucketMultipartUploads");
+    }
+    if make {
+        on_bucket.push("s3:CreateBucket");
+    }
+    let mut statements = vec![statement(&on_bucket, std::slice::from_ref(&bucket))];
     match role {
         Role::Source => {
             statements.push(statement(&["s3:GetObject", "s3:GetObjectTagging"], &[below("*")]));
