@@ -11,13 +11,16 @@
 )]
 
 mod kloset;
+pub mod model;
 mod s3;
 mod text;
+pub mod world;
 
 pub use kloset::{
     btree, chunker, config, dirpack, entry, envelope, header, inflate, lock, lz4, msgpack, object, packfile,
     ptar, sealed, state, summary, xattr,
 };
+pub use model::repository;
 pub use s3::{s3_address, s3_error, s3_head, s3_list, s3_multipart, s3_sign};
 pub use text::{args, dates, ignore, ini, json, location, yaml};
 
@@ -46,6 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("object", object),
     ("packfile", packfile),
     ("ptar", ptar),
+    ("repository", repository),
     ("s3_address", s3_address),
     ("s3_error", s3_error),
     ("s3_head", s3_head),

@@ -17,14 +17,13 @@
 use crate::base::mac::Mac;
 use crate::base::stamp::Stamp;
 use crate::engine::World;
+use crate::engine::addition::Addition;
 use crate::engine::backup_run::snapshot;
 use crate::engine::codec::Codec;
 use crate::engine::error::Error;
 use crate::engine::frames::Remembered;
 use crate::engine::index::{self, Index};
-use crate::engine::lock::{self, Claim};
 use crate::engine::packer::Packer;
-use crate::engine::publish;
 use crate::engine::repository::Repository;
 use crate::engine::writer::Writer;
 use crate::format::config::Config;
@@ -133,21 +132,25 @@ pub fn backup(
     options: &Options<'_>,
     world: &World,
 ) -> Result<Report, Error> {
-    publish::refuse_unwritable(repository, index)?;
-    let id = options.copy_of.map_or_else(|| world.dice.mac(), |header| header.identifier);
-    let held = match options.lockless {
-        true => None,
-        false => Some(lock::take(repository, id, &options.host, Claim::Shared, world)?),
+    let host = (!options.lockless).then_some(options.host.as_str());
+    let addition = Addition::begin(repository, index, host, world)?;
+    let (id, state) = match options.copy_of {
+        None => {
+            let id = world.dice.mac();
+            (id, id)
+        }
+        // Somebody else may be at the same copy: two states of one name would replace one another.
+        Some(header) => {
+            addition.refuse_known(&header.identifier)?;
+            (header.identifier, world.dice.mac())
+        }
     };
-    let serial = index.serial().unwrap_or(repository.config.repository_id);
-    let packer = Packer::new(repository, serial, world);
-    let writer = Writer::new(repository, index, &packer, world);
+    let packer = Packer::new(repository, addition.serial(), world);
+    let writer = addition.writer(&packer);
     let mut report = packer.shipping(|| snapshot(id, source, &writer, options, world))?;
-    packer.commit(id, &[])?;
+    packer.commit(state, &[])?;
     report.bytes_stored = packer.stored();
-    if let Some(held) = held {
-        lock::release(held, world);
-    }
+    addition.finish(&packer, id)?;
     Ok(report)
 }
 

@@ -3,14 +3,13 @@
 use crate::base::mac::Mac;
 use crate::base::stamp::Stamp;
 use crate::engine::World;
+use crate::engine::addition::Addition;
 use crate::engine::error::Error;
 use crate::engine::index::Index;
-use crate::engine::lock::{self, Claim};
 use crate::engine::packer::Packer;
-use crate::engine::publish;
 use crate::engine::repository::Repository;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::writer::{Scratch, Writer};
+use crate::engine::writer::Scratch;
 use crate::format::kind::Resource;
 use crate::format::snapshot::{Header, Identity};
 
@@ -26,7 +25,8 @@ pub fn duplicate(
     host: Option<&str>,
     world: &World,
 ) -> Result<Mac, Error> {
-    publish::refuse_unwritable(repository, index)?;
+    let addition = Addition::begin(repository, index, host, world)?;
+    addition.require(&snapshot.id)?;
     let id = world.dice.mac();
     let header = Header {
         identifier: id,
@@ -34,16 +34,12 @@ pub fn duplicate(
         identity: Identity::default(),
         ..snapshot.header.clone()
     };
-    let held = host.map(|host| lock::take(repository, id, host, Claim::Shared, world)).transpose()?;
-    let serial = index.serial().unwrap_or(repository.config.repository_id);
-    let packer = Packer::new(repository, serial, world);
-    let writer = Writer::new(repository, index, &packer, world);
+    let packer = Packer::new(repository, addition.serial(), world);
+    let writer = addition.writer(&packer);
     packer.shipping(|| {
         writer.put(Resource::SNAPSHOT, id, &header.encode(), false, &mut Scratch::default()).map(|_| ())
     })?;
     packer.commit(id, &[])?;
-    if let Some(held) = held {
-        lock::release(held, world);
-    }
+    addition.finish(&packer, id)?;
     Ok(id)
 }

@@ -72,6 +72,7 @@ pub struct Builder {
     pending_uncolour: Vec<Mac>,
     newest: Option<(u64, [u8; 16])>,
     has_v1_1: bool,
+    states: HashSet<Mac>,
 }
 
 impl Builder {
@@ -125,6 +126,11 @@ impl Builder {
         }
     }
 
+    /// Remembers the name of a state that was taken in.
+    pub fn merged(&mut self, state: Mac) {
+        self.states.insert(state);
+    }
+
     fn add_location(&mut self, location: &Location) {
         let next = self.names.len() as u32;
         let number = *self.numbers.entry(location.packfile).or_insert(next);
@@ -141,8 +147,18 @@ impl Builder {
 
     /// The index as somebody sees it.
     pub fn finish_for(self, sight: Sight) -> Index {
-        let Builder { mut records, names, published, coloured, removed, gone, withdrawn, uncoloured, .. } =
-            self;
+        let Builder {
+            mut records,
+            names,
+            published,
+            coloured,
+            removed,
+            gone,
+            withdrawn,
+            uncoloured,
+            states,
+            ..
+        } = self;
         let coloured_ns = |id: &Mac| {
             let when = *coloured.get(id)?;
             uncoloured.get(id).is_none_or(|&taken_back| taken_back <= when).then_some(when)
@@ -195,8 +211,9 @@ impl Builder {
         records.shrink_to_fit();
         let generation = if self.has_v1_1 { Generation::V1_1 } else { Generation::V1_0 };
         let serial = self.newest.map(|(_, serial)| serial);
+        let removed = removed.into_keys().collect();
         let starts = starts(&records);
-        Index { records, starts, packfiles, orphans, snapshots, generation, serial }
+        Index { records, starts, packfiles, orphans, snapshots, removed, states, generation, serial }
     }
 }
 
@@ -208,6 +225,8 @@ pub struct Index {
     packfiles: Vec<Packfile>,
     orphans: HashMap<Mac, u64>,
     snapshots: Vec<Mac>,
+    removed: HashSet<Mac>,
+    states: HashSet<Mac>,
     generation: Generation,
     serial: Option<[u8; 16]>,
 }
@@ -314,6 +333,22 @@ impl Index {
     /// Every snapshot that was not removed, by id. Its header may still turn out unreadable.
     pub fn snapshots(&self) -> Vec<Mac> {
         self.snapshots.clone()
+    }
+
+    /// Whether a snapshot of this id was removed. It never comes back under that id.
+    pub fn was_removed(&self, id: &Mac) -> bool {
+        self.removed.contains(id)
+    }
+
+    /// Packfiles whose blobs are hidden, published or not.
+    pub fn coloured(&self) -> impl Iterator<Item = Mac> + '_ {
+        let published = self.packfiles.iter().filter(|packfile| packfile.coloured_ns.is_some());
+        published.map(|packfile| packfile.id).chain(self.orphans.keys().copied())
+    }
+
+    /// The states that this view is made of.
+    pub fn states(&self) -> &HashSet<Mac> {
+        &self.states
     }
 
     /// Which Plakar line writes this store.

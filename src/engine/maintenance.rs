@@ -12,11 +12,10 @@ use crate::engine::error::Error;
 use crate::engine::index::Index;
 use crate::engine::live::{Live, Marked};
 use crate::engine::lock::{self, Claim, Held};
-use crate::engine::packer::Packer;
 use crate::engine::packfile_index;
 use crate::engine::publish;
 use crate::engine::repository::Repository;
-use crate::engine::writer::{Scratch, Writer};
+use crate::engine::rescue;
 use crate::format::kind::Resource;
 use crate::format::state::Entry;
 use crate::ports::fault::FaultKind;
@@ -96,9 +95,7 @@ struct Needed {
 
 impl Run<'_> {
     fn run(&self) -> Result<Report, Error> {
-        // Read under the lock: what was published before it was taken is in it.
-        let index = self.repository.load_everything(self.world)?;
-        publish::refuse_unwritable(self.repository, &index)?;
+        // Packfiles before states: one that a state publishes meanwhile is no orphan.
         let listed: HashMap<Mac, u64> = self
             .repository
             .store
@@ -106,13 +103,18 @@ impl Run<'_> {
             .iter()
             .map(|file| (file.id, file.size))
             .collect();
+        // Read under the lock: what was published before it was taken is in it.
+        let index = self.repository.load_everything(self.world)?;
+        publish::refuse_unwritable(self.repository, &index)?;
         let blobs = Blobs::for_walks(self.repository, &index);
         let needed = self.needed(&index, &listed, &blobs)?;
         let mut report = Report::default();
         if !needed.to_rescue.is_empty() {
-            report.rescued = self.rescue(&blobs, &needed.to_rescue)?;
+            report.rescued = rescue::store_anew(&blobs, &needed.to_rescue, self.world)?.stored;
         }
-        self.colour(&index, &listed, &needed, &mut report)?;
+        if self.colour(&index, &listed, &needed, &mut report)? {
+            report.rescued += self.look_again(&index)?;
+        }
         if self.options.delete {
             self.sweep(&index, &listed, &needed, &mut report)?;
             report.remains = self.tidy()?;
@@ -144,42 +146,14 @@ impl Run<'_> {
         Ok(needed)
     }
 
-    /// Stores blobs anew, where readers see them. Those that cannot be read are lost already.
-    fn rescue(&self, blobs: &Blobs<'_>, lost: &[(Resource, Mac)]) -> Result<usize, Error> {
-        let index = self.repository.load_index(self.world)?;
-        let serial = index.serial().unwrap_or(self.repository.config.repository_id);
-        let packer = Packer::new(self.repository, serial, self.world);
-        let writer = Writer::new(self.repository, &index, &packer, self.world);
-        let mut scratch = Scratch::default();
-        let rescued = packer.shipping(|| {
-            let mut rescued = 0;
-            for (resource, mac) in lost {
-                match blobs.get(*resource, mac) {
-                    Ok(plain) => {
-                        writer.put(*resource, *mac, &plain, false, &mut scratch)?;
-                        rescued += 1;
-                    }
-                    Err(error) if blobs::concerns_the_blob(&error) => {
-                        self.world.monitor.tell(Event::Warning(&error.to_string()));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok::<usize, Error>(rescued)
-        })?;
-        if rescued > 0 {
-            packer.commit(self.world.dice.mac(), &[])?;
-        }
-        Ok(rescued)
-    }
-
+    /// Whether anything was.
     fn colour(
         &self,
         index: &Index,
         listed: &HashMap<Mac, u64>,
         needed: &Needed,
         report: &mut Report,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let when_ns = publish::now_ns(self.world);
         let colour = |mac| Entry::Deleted { resource: Resource::PACKFILE, mac, when_ns };
         let mut entries = Vec::new();
@@ -210,10 +184,22 @@ impl Run<'_> {
         }
         report.coloured = entries.len();
         if entries.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.still_alone()?;
-        publish::publish(self.repository, index, None, &entries, self.world).map(|_| ())
+        publish::publish(self.repository, index, None, &entries, self.world)?;
+        Ok(true)
+    }
+
+    /// Stores anew what snapshots need that appeared since the states were read. There are none unless
+    /// somebody took this lock for a dead one's, or takes none; whoever adds looks for colours behind
+    /// its own state likewise, so that of the two who write first and look second one sees the other.
+    fn look_again(&self, index: &Index) -> Result<usize, Error> {
+        let newer = self.repository.load_beyond(&|id| index.states().contains(id), self.world)?;
+        match newer.snapshots() {
+            none if none.is_empty() => Ok(0),
+            appeared => Ok(rescue::rescue(self.repository, &appeared, self.world)?.stored),
+        }
     }
 
     fn sweep(
@@ -245,6 +231,7 @@ impl Run<'_> {
             if self.world.cancel.is_cancelled() {
                 return Err(Error::cancelled());
             }
+            self.still_alone()?;
             self.repository.store.delete(Item::Packfile(id))?;
             report.removed += 1;
             report.removed_blobs += blobs;

@@ -1,5 +1,6 @@
 //! Backup, restore, check: Kloset over the ports.
 
+pub mod addition;
 pub mod ahead;
 mod archive;
 pub mod backup;
@@ -35,6 +36,7 @@ pub mod remove;
 pub mod repair;
 pub mod replay;
 pub mod repository;
+mod rescue;
 pub mod restore;
 mod restore_any;
 mod restore_sequential;

@@ -71,6 +71,7 @@ pub struct Packer<'a> {
     delta: Mutex<Delta>,
     failure: Mutex<Option<Error>>,
     stored: AtomicU64,
+    published: Mutex<Vec<Mac>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,6 +115,7 @@ impl<'a> Packer<'a> {
             delta: Mutex::new(Delta { since: world.clock.monotonic(), ..Delta::default() }),
             failure: Mutex::new(None),
             stored: AtomicU64::new(0),
+            published: Mutex::default(),
         }
     }
 
@@ -139,6 +141,11 @@ impl<'a> Packer<'a> {
     /// Bytes sent to the store so far.
     pub fn stored(&self) -> u64 {
         self.stored.load(Ordering::Relaxed)
+    }
+
+    /// Names of the states it published.
+    pub fn published(&self) -> Vec<Mac> {
+        locked(&self.published).clone()
     }
 
     /// Adds a blob in its stored form.
@@ -320,6 +327,7 @@ impl<'a> Packer<'a> {
             Sink::Archive(assembly) => locked(assembly).finish(&file)?,
         }
         self.stored.fetch_add(file.len() as u64, Ordering::Relaxed);
+        locked(&self.published).push(id);
         Ok(())
     }
 }

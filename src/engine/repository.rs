@@ -226,7 +226,18 @@ impl Repository {
     /// # Errors
     /// A state that is damaged or newer than this program, by its name.
     pub fn load_index(&self, world: &World) -> Result<Index, Error> {
-        Ok(self.read_states(world)?.finish())
+        let listed = self.states()?;
+        Ok(self.read_states(&listed, world)?.finish())
+    }
+
+    /// What the states say that are not `known`, alone: one request when there are none.
+    ///
+    /// # Errors
+    /// As for [`Repository::load_index`].
+    pub fn load_beyond(&self, known: &dyn Fn(&Mac) -> bool, world: &World) -> Result<Index, Error> {
+        let mut listed = self.states()?;
+        listed.retain(|id| !known(id));
+        Ok(self.read_states(&listed, world)?.finish())
     }
 
     /// As [`Repository::load_index`], coloured packfiles included.
@@ -234,13 +245,13 @@ impl Repository {
     /// # Errors
     /// The same.
     pub fn load_everything(&self, world: &World) -> Result<Index, Error> {
-        Ok(self.read_states(world)?.finish_for(Sight::Everything))
+        let listed = self.states()?;
+        Ok(self.read_states(&listed, world)?.finish_for(Sight::Everything))
     }
 
-    fn read_states(&self, world: &World) -> Result<Builder, Error> {
-        let listed = self.states()?;
+    fn read_states(&self, listed: &[Mac], world: &World) -> Result<Builder, Error> {
         let builder = Mutex::new(Builder::default());
-        states::each(&listed, world, &|id| self.read_state(id, &builder))?;
+        states::each(listed, world, &|id| self.read_state(id, &builder))?;
         Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -261,7 +272,9 @@ impl Repository {
             }
         };
         let state = State::decode(&body, version).map_err(named)?;
-        lock(builder).take(state);
+        let mut builder = lock(builder);
+        builder.take(state);
+        builder.merged(*id);
         Ok(())
     }
 

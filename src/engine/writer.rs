@@ -30,6 +30,8 @@ pub struct Writer<'a> {
     index: &'a Index,
     world: &'a World,
     packer: &'a Packer<'a>,
+    /// Packfiles that were coloured since the index was read.
+    hidden: Option<&'a HashSet<Mac>>,
     claimed: [Mutex<HashSet<(u8, Mac)>>; SHARDS],
     fresh: AtomicU64,
 }
@@ -54,7 +56,14 @@ impl<'a> Writer<'a> {
         world: &'a World,
     ) -> Writer<'a> {
         let claimed = std::array::from_fn(|_| Mutex::default());
-        Writer { config, codec, index, world, packer, claimed, fresh: AtomicU64::new(0) }
+        Writer { config, codec, index, world, packer, hidden: None, claimed, fresh: AtomicU64::new(0) }
+    }
+
+    /// The same, not relying on what these packfiles hold.
+    #[must_use]
+    pub fn without(mut self, hidden: &'a HashSet<Mac>) -> Writer<'a> {
+        self.hidden = Some(hidden).filter(|hidden| !hidden.is_empty());
+        self
     }
 
     /// The store's settings.
@@ -79,8 +88,14 @@ impl<'a> Writer<'a> {
 
     /// Whether the store has the blob, or this run put it there.
     pub fn knows(&self, resource: Resource, mac: &Mac) -> bool {
-        self.index.contains(resource, mac)
+        self.is_stored(resource, mac)
             || self.shard(mac).lock().unwrap_or_else(PoisonError::into_inner).contains(&key(resource, mac))
+    }
+
+    fn is_stored(&self, resource: Resource, mac: &Mac) -> bool {
+        let Some(hidden) = self.hidden else { return self.index.contains(resource, mac) };
+        let places = self.index.places(resource, mac);
+        places.iter().any(|place| !hidden.contains(&self.index.packfile(place.packfile)))
     }
 
     fn shard(&self, mac: &Mac) -> &Mutex<HashSet<(u8, Mac)>> {
@@ -101,7 +116,7 @@ impl<'a> Writer<'a> {
         incompressible: bool,
         scratch: &mut Scratch,
     ) -> Result<bool, Error> {
-        if self.index.contains(resource, &mac) {
+        if self.is_stored(resource, &mac) {
             return Ok(false);
         }
         // Claimed before it is sealed, so that no two workers store the same blob.

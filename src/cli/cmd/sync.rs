@@ -16,6 +16,7 @@ use crate::engine::replay::Replay;
 use crate::engine::retention::Retention;
 use crate::engine::select::{self, Filters};
 use crate::engine::snapshot::Snapshot;
+use crate::ports::fault::FaultKind;
 use crate::world::host;
 use std::collections::HashSet;
 
@@ -126,6 +127,17 @@ fn copy(
     }
     let there: HashSet<Mac> = to.index.snapshots().into_iter().collect();
     selected.retain(|snapshot| !there.contains(&snapshot.id));
+    // An id that was removed never comes back: a copy would take space and be seen by nobody.
+    selected.retain(|snapshot| {
+        let removed = to.index.was_removed(&snapshot.id);
+        if removed {
+            let id = snapshot.id.short();
+            session.out.error_line(format!("warn: {id} is left out: it was removed from store {target}"));
+            // Whoever names a snapshot wants it there; a run over all of them goes on.
+            tally.failed += usize::from(!wanted.prefix.is_empty());
+        }
+        !removed
+    });
     if !selected.is_empty() {
         publish::refuse_unwritable(&to.repository, &to.index)?;
     }
@@ -143,6 +155,10 @@ fn copy(
                     to = open::again(to)?;
                 }
                 Err(error) if error.kind == Kind::Cancelled => return Err(error.into()),
+                // Somebody else copied it, or removed it, since the states were read.
+                Err(error) if error.kind == Kind::Store(FaultKind::Exists) => {
+                    session.out.error_line(format!("warn: {error}"));
+                }
                 Err(error) => {
                     tally.failed += 1;
                     failed(session, &snapshot.id, (&source, &target), &error);
