@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 const MUTATIONS_PER_SEED: usize = 4_000;
 
+/// Of histories of a whole store, each of which is thousands of requests.
+const HISTORIES_PER_SEED: usize = 40;
+
 /// A mutation never grows beyond this, so that a run stays short.
 const BYTES_MAX: usize = 16 << 10;
 
@@ -123,7 +126,8 @@ fn replay(name: &str) {
     for (number, (seed, bytes)) in seeds.iter().enumerate() {
         run(*target, &format!("{name}/{seed}"), bytes);
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1));
-        for round in 0..MUTATIONS_PER_SEED {
+        let mutations = if name == "repository" { HISTORIES_PER_SEED } else { MUTATIONS_PER_SEED };
+        for round in 0..mutations {
             let mut mutated = bytes.clone();
             mutate(&mut mutated, &seeds, &mut dice);
             run(*target, &format!("{name}/{seed}, mutation {round}"), &mutated);

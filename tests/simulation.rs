@@ -11,7 +11,7 @@ use plakar::ports::fault::{Fault, FaultKind};
 use plakar::ports::store::{self, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Schedules tried.
@@ -63,15 +63,20 @@ impl Turns {
         let whose = dice.below(commands);
         let mut dies_in = vec![None; commands];
         if dice.once_in(4) {
-            dies_in[dice.below(commands)] = Some(dice.below(25));
+            dies_in[dice.below(commands)] = Some(1 + dice.below(25));
         }
         let (running, trace) = (vec![true; commands], Vec::new());
         let turn = Turn { whose, left: 1, running, dies_in, dice, trace, switches: 0 };
         Turns { turn: Mutex::new(turn), changed: Condvar::new(), clock: Arc::clone(clock) }
     }
 
+    /// Waits for the command's turn.
+    fn of(&self, command: usize) -> MutexGuard<'_, Turn> {
+        self.changed.wait_while(self.turn.lock().unwrap(), |turn| turn.whose != command).unwrap()
+    }
+
     fn end(&self, command: usize) {
-        let mut turn = self.turn.lock().unwrap();
+        let mut turn = self.of(command);
         turn.running[command] = false;
         turn.trace.push(format!("{command} ends"));
         turn.next();
@@ -98,8 +103,11 @@ struct Seat {
 
 impl Gate for Seat {
     fn pass(&self, verb: &'static str, path: &str, effect: &mut dyn FnMut()) -> Result<(), Fault> {
-        let mine = |turn: &mut Turn| turn.whose != self.command;
-        let mut turn = self.turns.changed.wait_while(self.turns.turn.lock().unwrap(), mine).unwrap();
+        let mut turn = self.turns.of(self.command);
+        if turn.dies_in[self.command] == Some(0) {
+            // Its last turn, which lasts until its threads have noticed.
+            return Err(Fault::new(FaultKind::Broken, "killed"));
+        }
         // Mostly moments pass; now and then a process sleeps long enough to be taken for dead.
         let slept = match turn.dice.below(60) {
             0 => 11 * MINUTE,
@@ -108,27 +116,17 @@ impl Gate for Seat {
         };
         self.turns.clock.pass(slept);
         let kind = path.split('/').next().unwrap_or_default();
-        let dead = match &mut turn.dies_in[self.command] {
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        };
-        if !dead {
-            turn.trace.push(format!("{} {verb} {kind}", self.command));
-            effect();
+        turn.trace.push(format!("{} {verb} {kind}", self.command));
+        effect();
+        if let Some(left) = &mut turn.dies_in[self.command] {
+            *left -= 1;
         }
         turn.left -= 1;
-        if turn.left == 0 {
+        if turn.left == 0 && turn.dies_in[self.command] != Some(0) {
             turn.next();
             self.turns.changed.notify_all();
         }
-        match dead {
-            true => Err(Fault::new(FaultKind::Broken, "killed")),
-            false => Ok(()),
-        }
+        Ok(())
     }
 }
 
