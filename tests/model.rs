@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Histories, and steps in each.
-const HISTORIES: u64 = 300;
+const HISTORIES: u64 = 60;
 const STEPS: usize = 60;
 
 fn history(seed: u64) -> Vec<Op> {
@@ -76,11 +76,7 @@ fn what_a_history_leaves_is_restored_into_directories() {
         let fetcher = Fetcher::new(&blobs, &opened.world, Width::for_cores(2));
         for (id, tree) in truth {
             let scratch = Scratch::new("model");
-            let to = FsDestination::new(
-                bytes(scratch.path()),
-                &Writing { attributes: false },
-                context().0,
-            );
+            let to = FsDestination::new(bytes(scratch.path()), &Writing { attributes: false }, context().0);
             let snapshot = Snapshot::open(&blobs, id).unwrap();
             let start = snapshot.entry(&blobs, b"/").unwrap();
             let report = restore::restore(&fetcher, &opened.world, &snapshot, start, b"/", &to).unwrap();
@@ -101,8 +97,15 @@ fn the_model_notices_a_snapshot_that_changed() {
     for op in [Op::Edit { slot: 1, seed: 1, length: 9 }, Op::Backup] {
         model.step(&op);
     }
-    let packfiles: Vec<String> =
-        model.stored().0.lock().unwrap().keys().filter(|path| path.starts_with("packfiles/")).cloned().collect();
+    let packfiles: Vec<String> = model
+        .stored()
+        .0
+        .lock()
+        .unwrap()
+        .keys()
+        .filter(|path| path.starts_with("packfiles/"))
+        .cloned()
+        .collect();
     model.stored().0.lock().unwrap().remove(&packfiles[0]);
     assert!(catch_unwind(AssertUnwindSafe(|| model.finish())).is_err());
 }

@@ -156,8 +156,7 @@ impl Start {
     fn new() -> Start {
         let clock = Arc::new(HandClock::new());
         let (files, peer) = (model::create(&clock, 1), model::create(&clock, 2));
-        let mut start =
-            Start { clock, files, peer, truth: BTreeMap::new(), abroad: BTreeMap::new() };
+        let mut start = Start { clock, files, peer, truth: BTreeMap::new(), abroad: BTreeMap::new() };
         for (seed, host, of) in [(3, "alpha", [1, 2, 3]), (4, "beta", [4, 5, 6]), (5, "gone", [7, 8, 9])] {
             let id = backed_up(&start.files, &start.clock, seed, host, &tree(&of));
             start.truth.insert(id, tree(&of));
@@ -344,7 +343,13 @@ fn no_interleaving_of_commands_loses_a_reported_snapshot() {
     if only.is_none() {
         println!(
             "{SEEDS} schedules, {} switches: {} made, {} removals, {} maintenances, {} rescued, {} refused, {} killed",
-            tally.switches, tally.made, tally.removed, tally.maintained, tally.rescued, tally.refused, tally.killed
+            tally.switches,
+            tally.made,
+            tally.removed,
+            tally.maintained,
+            tally.rescued,
+            tally.refused,
+            tally.killed
         );
         let seeds = SEEDS as usize;
         assert!(tally.made > seeds / 2 && tally.removed > seeds / 4 && tally.maintained > seeds / 8);

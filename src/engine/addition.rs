@@ -117,8 +117,10 @@ impl<'a> Addition<'a> {
             let error = error.context("the snapshot could not be made sure of while others were at work");
             return Err(match remove::remove(self.repository, self.index, &[snapshot], self.world) {
                 Ok(()) => error.with_remedy("run it again"),
-                Err(stays) => error
-                    .with_remedy(format!("rm {} and run it again, as it is listed: {stays}", snapshot.short())),
+                Err(stays) => error.with_remedy(format!(
+                    "rm {} and run it again, as it is listed: {stays}",
+                    snapshot.short()
+                )),
             });
         }
         lock::release(held, self.world);

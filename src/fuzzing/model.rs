@@ -2,6 +2,7 @@
 //! must hold. Any request may fail, before it takes effect or after.
 
 use crate::base::mac::Mac;
+use crate::engine::World;
 use crate::engine::backup::{self, Options, Previous};
 use crate::engine::blobs::Blobs;
 use crate::engine::check::{self, Checker};
@@ -16,7 +17,6 @@ use crate::engine::replay::Replay;
 use crate::engine::repository::{self, Closed, NewStore, Repository};
 use crate::engine::select::Argument;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::World;
 use crate::fuzzing::byte;
 use crate::fuzzing::world::{Files, Gate, HandClock, MapSource, MapStore, Open, Rolls, Tree, world};
 use crate::ports::fault::{Fault, FaultKind};

@@ -308,7 +308,8 @@ impl Source for MapSource {
             let found = record(&path, Mode(Mode::DIR | 0o755), b"");
             (path, found)
         });
-        let files = self.tree.iter().map(|(path, content)| (path.clone(), record(path, Mode(0o644), content)));
+        let files =
+            self.tree.iter().map(|(path, content)| (path.clone(), record(path, Mode(0o644), content)));
         let mut all: Vec<(Vec<u8>, Record)> = directories.chain(files).collect();
         // A directory, then everything below it, whatever sorts between.
         all.sort_by(|(a, _), (b, _)| a.split(|b| *b == b'/').cmp(b.split(|b| *b == b'/')));
