@@ -28,6 +28,7 @@ mod s3_defects;
 mod s3_encryption;
 mod s3_tls;
 mod s3_wire;
+mod security;
 mod seeds;
 mod sigv4;
 mod simulation;

@@ -4,6 +4,7 @@ use crate::base::mac::Mac;
 use hmac::{Hmac, KeyInit, Mac as _};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 /// The hash a store is configured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ pub struct Keyed(Start);
 
 #[derive(Clone)]
 enum Start {
-    Blake3(Box<[u8; 32]>),
+    Blake3(Box<Zeroizing<[u8; 32]>>),
     Sha256(Box<Hmac<Sha256>>),
 }
 
@@ -116,7 +117,7 @@ impl Keyed {
     /// With the store's 32-byte key.
     pub fn new(algorithm: Algorithm, key: &[u8; 32]) -> Keyed {
         Keyed(match algorithm {
-            Algorithm::Blake3 => Start::Blake3(Box::new(*key)),
+            Algorithm::Blake3 => Start::Blake3(Box::new(Zeroizing::new(*key))),
             Algorithm::Sha256 => Start::Sha256(Box::new(hmac(key))),
         })
     }

@@ -207,6 +207,9 @@ fn unlocked(session: &Session, place: &Place, unlock: &Unlock<'_>) -> Result<Rep
     unlock(&|| {
         let closed =
             Closed::read(Arc::clone(&store)).map_err(|error| cannot(session, place, error.into()))?;
+        if place.is_sealed && !closed.needs_passphrase() {
+            return Err(replaced(session, place));
+        }
         Ok(match session.cache_dir() {
             Some(dir) => {
                 let cache = DiskCache::new(&dir, &closed.id());
@@ -241,6 +244,14 @@ pub fn world(session: &Session, monitor: Arc<dyn Monitor>) -> World {
         cancel: session.cancel.clone(),
         monitor,
     }
+}
+
+/// Whoever can write where the store is could put a plaintext one in its place, to be told what is backed
+/// up next, or to choose what is restored.
+fn replaced(session: &Session, place: &Place) -> Failure {
+    let location = connect::shown(session, place);
+    Failure::new(format!("the store at {location} is not encrypted, though {} has a passphrase", place.word))
+        .and("Somebody may have replaced it. If it is meant to be plaintext, unset the entry's passphrase.")
 }
 
 fn cannot(session: &Session, place: &Place, failure: Failure) -> Failure {

@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 /// Tries at a prompt.
 const TRIES: usize = 3;
 
+/// Options of an entry that say how to get its passphrase.
+pub const OPTIONS: [&str; 2] = ["passphrase", "passphrase_cmd"];
+
 /// A key file longer than this is some other file.
 const KEYFILE_BYTES_MAX: u64 = 1 << 20;
 

@@ -31,6 +31,8 @@ pub struct Place {
     pub options: Options,
     /// A passphrase that needs no asking; stores only.
     pub passphrase: Option<Secret>,
+    /// Whether the entry itself says how to get it, and so that the store is encrypted.
+    pub is_sealed: bool,
 }
 
 /// One run of the program.
@@ -141,6 +143,7 @@ impl Session {
     /// As [`Session::store`].
     pub fn store_named(&self, word: &OsStr) -> Result<Place, Failure> {
         let mut place = self.place(Role::Store, word)?;
+        place.is_sealed = passphrase::OPTIONS.iter().any(|option| place.options.contains_key(*option));
         place.passphrase = passphrase::supplied(self.globals.keyfile.as_deref(), &mut place.options)?;
         Ok(place)
     }
@@ -157,6 +160,7 @@ impl Session {
                 location: word.to_owned(),
                 options: Options::new(),
                 passphrase: None,
+                is_sealed: false,
             });
         };
         let noun = match role {
@@ -180,7 +184,7 @@ impl Session {
                 _ => format!("could not resolve {noun} location: {shown}"),
             }));
         };
-        Ok(Place { word: shown, location: location.into(), options, passphrase: None })
+        Ok(Place { word: shown, location: location.into(), options, passphrase: None, is_sealed: false })
     }
 
     /// `$XDG_CACHE_HOME/plakar`, or `~/.cache/plakar`; `None` without a home.

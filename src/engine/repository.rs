@@ -230,22 +230,23 @@ impl Repository {
         Ok(self.read_states(&listed, world)?.finish())
     }
 
-    /// What the states say that are not `known`, alone: one request when there are none.
+    /// What the states say that are not `known`, alone: one request when there are none. They are
+    /// listed here and now, whatever was listed ahead.
     ///
     /// # Errors
     /// As for [`Repository::load_index`].
     pub fn load_beyond(&self, known: &dyn Fn(&Mac) -> bool, world: &World) -> Result<Index, Error> {
-        let mut listed = self.states()?;
+        let mut listed = self.states_now()?;
         listed.retain(|id| !known(id));
         Ok(self.read_states(&listed, world)?.finish())
     }
 
-    /// As [`Repository::load_index`], coloured packfiles included.
+    /// As [`Repository::load_index`], coloured packfiles included, and nothing listed ahead.
     ///
     /// # Errors
     /// The same.
     pub fn load_everything(&self, world: &World) -> Result<Index, Error> {
-        let listed = self.states()?;
+        let listed = self.states_now()?;
         Ok(self.read_states(&listed, world)?.finish_for(Sight::Everything))
     }
 
@@ -286,6 +287,10 @@ impl Repository {
         let ahead = lock(&self.ahead).listed.take();
         let listed = ahead.unwrap_or_else(|| self.store.list(store::Kind::State))?;
         Ok(listed.iter().map(|file| file.id).collect())
+    }
+
+    fn states_now(&self) -> Result<Vec<Mac>, Error> {
+        Ok(self.store.list(store::Kind::State)?.iter().map(|file| file.id).collect())
     }
 
     /// A state as the store has it.
