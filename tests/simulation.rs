@@ -275,6 +275,9 @@ fn is_whole(start: &Start, truth: &BTreeMap<Mac, Tree>, removed: &BTreeSet<Mac>,
 fn simulate(start: &Start, seed: u64, acts: &[Act], tally: &mut Tally) {
     let (done, trace, switches) = race(start, seed, acts);
     tally.switches += switches;
+    if std::env::var_os("PLAKAR_TEST_SEED").is_some() {
+        println!("{}\n{done:?}", trace.join("\n"));
+    }
     let (mut truth, mut removed) = (start.truth.clone(), BTreeSet::new());
     for (command, done) in done.iter().enumerate() {
         match done {
@@ -433,6 +436,49 @@ fn what_is_hidden_while_the_lock_is_taken_for_a_dead_ones_is_stored_anew() {
         model::maintain(&opened(&start.files, &start.clock, 52), Duration::ZERO).unwrap();
         is_whole(&start, &start.truth, &BTreeSet::new(), kind);
     }
+}
+
+/// Time flies, and from some request on nothing passes.
+struct Dying {
+    clock: Arc<HandClock>,
+    left: Mutex<usize>,
+}
+
+impl Gate for Dying {
+    fn pass(&self, verb: &'static str, path: &str, effect: &mut dyn FnMut()) -> Result<(), Fault> {
+        let mut left = self.left.lock().unwrap();
+        if *left == 0 {
+            return Err(Fault::new(FaultKind::Broken, format!("{verb} {path}: killed")));
+        }
+        *left -= 1;
+        self.clock.pass(6 * MINUTE);
+        effect();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_long_backup_that_dies_after_a_checkpoint_leaves_no_half_snapshot() {
+    let before = Start::new();
+    let content = tree(&[50, 51, 52, 53, 54, 55, 56, 57]);
+    let mut checkpoints = 0;
+    for left in 0.. {
+        let mut start = before.fork();
+        let states = start.files.lock().unwrap().keys().filter(|path| path.starts_with("states/")).count();
+        let gate = Arc::new(Dying { clock: Arc::clone(&start.clock), left: Mutex::new(left) });
+        let made = model::open(&start.files, gate, &start.clock, 90)
+            .and_then(|at| model::back_up(&at, "gamma", &content, false));
+        let listed = opened(&start.files, &start.clock, 91).index.snapshots();
+        let extra: Vec<Mac> = listed.into_iter().filter(|id| !start.truth.contains_key(id)).collect();
+        let after = start.files.lock().unwrap().keys().filter(|path| path.starts_with("states/")).count();
+        checkpoints += usize::from(made.is_err() && after > states && extra.is_empty());
+        start.truth.extend(extra.into_iter().map(|id| (id, content.clone())));
+        is_whole(&start, &start.truth, &BTreeSet::new(), &format!("{left} requests"));
+        if made.is_ok() {
+            break;
+        }
+    }
+    assert!(checkpoints > 0, "no checkpoint was left behind");
 }
 
 #[test]

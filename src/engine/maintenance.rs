@@ -21,7 +21,7 @@ use crate::format::state::Entry;
 use crate::ports::fault::FaultKind;
 use crate::ports::monitor::Event;
 use crate::ports::store::{self, Item};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 /// Age from which on an unfinished write is taken for one that nobody will finish: also those that
@@ -191,15 +191,18 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Stores anew what snapshots need that appeared since the states were read. There are none unless
+    /// Stores anew what snapshots need that came to be since the states were read. There are none unless
     /// somebody took this lock for a dead one's, or takes none; whoever adds looks for colours behind
     /// its own state likewise, so that of the two who write first and look second one sees the other.
     fn look_again(&self, index: &Index) -> Result<usize, Error> {
         let newer = self.repository.load_beyond(&|id| index.states().contains(id), self.world)?;
-        match newer.snapshots() {
-            none if none.is_empty() => Ok(0),
-            appeared => Ok(rescue::rescue(self.repository, &appeared, self.world)?.stored),
+        if newer.is_empty() {
+            return Ok(0);
         }
+        // The new blobs may also complete a snapshot whose header was out before them.
+        let snapshots: BTreeSet<Mac> = index.snapshots().into_iter().chain(newer.snapshots()).collect();
+        let snapshots: Vec<Mac> = snapshots.into_iter().filter(|id| !newer.was_removed(id)).collect();
+        Ok(rescue::rescue(self.repository, &snapshots, self.world)?.stored)
     }
 
     fn sweep(

@@ -273,7 +273,16 @@ impl<'a> Packer<'a> {
             return Ok(());
         }
         let due = std::mem::replace(&mut *delta, Delta { since: now, ..Delta::default() });
+        // A header makes its snapshot exist: it waits for the last state.
+        let is_header = |record: &Record| record.resource == Resource::SNAPSHOT;
+        let (last, packfiles): (Vec<_>, Vec<_>) =
+            due.packfiles.into_iter().partition(|(_, _, records)| records.iter().any(is_header));
+        delta.packfiles = last;
         drop(delta);
+        if packfiles.is_empty() {
+            return Ok(());
+        }
+        let due = Delta { packfiles, ..due };
         self.publish(self.world.dice.mac(), due, &[])
     }
 
