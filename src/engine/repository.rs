@@ -230,15 +230,15 @@ impl Repository {
         Ok(self.read_states(&listed, world)?.finish())
     }
 
-    /// What the states say that are not `known`, alone: one request when there are none. They are
-    /// listed here and now, whatever was listed ahead.
+    /// What the states say that are not `known`, alone, coloured packfiles included: one request when
+    /// there are none. They are listed here and now, whatever was listed ahead.
     ///
     /// # Errors
     /// As for [`Repository::load_index`].
     pub fn load_beyond(&self, known: &dyn Fn(&Mac) -> bool, world: &World) -> Result<Index, Error> {
         let mut listed = self.states_now()?;
         listed.retain(|id| !known(id));
-        Ok(self.read_states(&listed, world)?.finish())
+        Ok(self.read_states(&listed, world)?.finish_for(Sight::Everything))
     }
 
     /// As [`Repository::load_index`], coloured packfiles included, and nothing listed ahead.
