@@ -265,6 +265,29 @@ fn an_upload_whose_completion_was_not_heard_is_looked_for_and_no_other_is_taken_
 }
 
 #[test]
+fn bytes_that_were_altered_on_their_way_are_read_again_before_anything_is_called_damaged() {
+    let server = S3Server::start();
+    let home = Home::new("altered");
+    let location = format!("s3://{}/kloset", server.address());
+    let keys = [format!("access_key={ACCESS_KEY}"), format!("secret_access_key={SECRET_KEY}")];
+    home.plakar(&["store", "add", "s", &location, &keys[0], &keys[1], "use_tls=false"]).succeeds();
+    home.plakar(&["at", "@s", "create", "-plaintext"]).succeeds();
+    fs::write(home.dir().join("file"), noise(9, 3 << 20)).unwrap();
+    home.plakar(&["at", "@s", "backup", "-quiet", "file"]).succeeds();
+    for after in 0..3 {
+        let rule = Rule { after, ..hit("GET", "/packfiles/", 1, Trouble::FlippedBit) };
+        server.rule(rule.clone());
+        home.plakar(&["at", "@s", "check", "-quiet"]).succeeds().complains("");
+        server.clear_rules();
+        server.rule(rule);
+        let out = format!("out{after}");
+        home.plakar(&["at", "@s", "restore", "-quiet", "-to", &out]).succeeds().complains("");
+        assert!(fs::read(home.dir().join(out).join("file")).unwrap() == noise(9, 3 << 20), "{after}");
+        server.clear_rules();
+    }
+}
+
+#[test]
 fn many_threads_find_out_about_a_wrong_clock_at_once_and_it_is_said_once() {
     let server = S3Server::start();
     server.set_clock_offset(7200);

@@ -278,6 +278,7 @@ pub struct ErrorBody {
 /// Reads an `<Error>` document; anything else gives empty fields.
 pub fn parse_error(body: &[u8]) -> ErrorBody {
     let mut found = ErrorBody::default();
+    let mut endpoint = String::new();
     let whole = xml::read(body, &mut |path, text| {
         let [root, name] = path else { return };
         if root != "Error" {
@@ -286,6 +287,7 @@ pub fn parse_error(body: &[u8]) -> ErrorBody {
         match name.as_str() {
             "Code" => found.code = printable(text, 64),
             "Message" => found.message = printable(text, 300),
+            "Endpoint" => endpoint = printable(text, 253),
             "RequestId" => found.request_id = printable(text, 128),
             "Region" if !text.is_empty() => found.region = Some(text.to_owned()),
             "ServerTime" => found.server_time = parse_iso(text).map(|ns| ns.div_euclid(1_000_000_000)),
@@ -294,6 +296,11 @@ pub fn parse_error(body: &[u8]) -> ErrorBody {
     });
     if !matches!(whole.as_deref(), Ok("Error")) {
         return ErrorBody::default();
+    }
+    if !endpoint.is_empty() {
+        // AWS says "the specified endpoint", and names it apart.
+        let told = found.message.trim_end_matches('.');
+        found.message = printable(&format!("{told}: {endpoint}"), 600);
     }
     if found.region.is_none() {
         // AWS: "the region 'us-east-1' is wrong; expecting 'eu-west-1'".
@@ -404,6 +411,15 @@ mod tests {
             let failure = Failure::from_reply(&head, body.as_bytes(), true);
             assert_eq!((failure.kind, failure.region.as_deref()), (Kind::Region, Some("eu-west-1")));
         }
+    }
+
+    #[test]
+    fn where_a_bucket_is_to_be_asked_for_is_told() {
+        let body = "<Error><Code>PermanentRedirect</Code><Message>Use the specified endpoint.</Message>\
+                    <Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint></Error>";
+        let failure = Failure::from_reply(&head(301, &[]), body.as_bytes(), true);
+        let told = "301 PermanentRedirect: Use the specified endpoint: b.s3.eu-west-1.amazonaws.com";
+        assert_eq!(failure.to_string(), told);
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub fn read_body(
         "a body of unknown length: {}",
         request.target
     );
+    let has_body = matches!(request.method.as_str(), "PUT" | "POST");
+    assert!(!has_body || request.headers.contains_key("content-length"), "no length: {}", request.target);
     let length: u64 = request.headers.get("content-length").map_or(0, |text| text.parse().unwrap());
     if consent && request.headers.contains_key("expect") {
         output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
