@@ -97,7 +97,11 @@ pub fn check(
                 while let Some(job) = queue.pop() {
                     let found = match world.cancel.is_cancelled() {
                         true => Err(Error::cancelled()),
-                        false => looking.packfile(&job),
+                        // Altered on its way only, perhaps: once more before it is called damage.
+                        false => looking.packfile(&job).or_else(|fault| match fault.kind {
+                            Kind::Damaged if job.size.is_some() => looking.packfile(&job),
+                            _ => Err(fault),
+                        }),
                     };
                     let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
                     match found {
