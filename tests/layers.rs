@@ -46,7 +46,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("saphyr_parser", "src/cli"),
     ("tar", "src/connectors/archive.rs"),
     ("zip", "src/connectors/archive.rs"),
-    ("similar", "src/cli/cmd/diff.rs"),
 ];
 
 #[test]

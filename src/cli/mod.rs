@@ -30,6 +30,7 @@ pub mod settings;
 pub mod sheet;
 pub mod strength;
 pub mod summary;
+pub mod unified;
 pub mod yaml;
 
 use crate::cli::args::{Parsed, Refused};

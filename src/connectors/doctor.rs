@@ -11,7 +11,7 @@ use crate::s3::proto::proxy::Proxies;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -283,6 +283,12 @@ fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Fault> {
             "correct the host in the location, or /etc/resolv.conf or /etc/hosts of this machine",
         )
     };
+    if endpoint.host() == "localhost" {
+        return Ok(vec![
+            (Ipv4Addr::LOCALHOST, endpoint.port()).into(),
+            (Ipv6Addr::LOCALHOST, endpoint.port()).into(),
+        ]);
+    }
     let found = (endpoint.host(), endpoint.port()).to_socket_addrs();
     let found: Vec<SocketAddr> = found.map_err(|error| no(error.to_string()))?.collect();
     if found.is_empty() { Err(no("no address".to_owned())) } else { Ok(found) }

@@ -1,6 +1,7 @@
 //! The wire: one signed request out, one answer in. Connections are kept and used again.
 
 use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::names::Names;
 use crate::s3::proto::address::Endpoint;
 use crate::s3::proto::fault::{Failure, Kind, REMEDY_TLS_OFF};
 use crate::s3::proto::reply::Head;
@@ -12,7 +13,6 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector, TcpConnector};
 use ureq::{Agent, BodyReader, Error, Proxy, SendBody};
 
@@ -194,7 +194,7 @@ fn agent(settings: &Settings) -> Agent {
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
             .chain(Tls(settings.trust.config()));
-    Agent::with_parts(config.build(), chain, DefaultResolver::default())
+    Agent::with_parts(config.build(), chain, Names::default())
 }
 
 /// An answer whose body is still on the wire.

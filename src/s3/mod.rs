@@ -2,7 +2,7 @@
 //!
 //! [`client::Client`] knows one server and one set of credentials; [`bucket::Bucket`] has the
 //! operations. What is said on the wire, and what its answers mean, is decided in [`proto`]; the
-//! wire itself is behind `http` and `tls`, the only files that name an HTTP library; [`trust`] says whose
+//! wire itself is behind `http`, `names` and `tls`, the only files that name an HTTP library; [`trust`] says whose
 //! certificates are accepted.
 //!
 //! What a server does differently is learnt from its refusals and kept for the run: its region and
@@ -18,6 +18,7 @@ mod file;
 pub mod greet;
 mod http;
 mod interrupt;
+mod names;
 mod payload;
 pub mod proto;
 mod refusal;

@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// The program under test: this build, or what `PLAKAR_TEST_BINARY` names.
+pub fn program() -> OsString {
+    std::env::var_os("PLAKAR_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_plakar").into())
+}
+
 /// A fresh home directory; removed at the end unless the test failed.
 pub struct Home {
     dir: PathBuf,
@@ -56,7 +61,7 @@ impl Home {
     pub fn plakar_with_input<S: AsRef<OsStr>>(&self, words: &[S], input: &[u8]) -> Ran {
         // Without a controlling terminal, so that nothing can ask the person who runs the tests.
         let mut command = Command::new("setsid");
-        command.arg("--wait").arg(env!("CARGO_BIN_EXE_plakar"));
+        command.arg("--wait").arg(program());
         self.run(command, words, input)
     }
 
@@ -68,7 +73,7 @@ impl Home {
     /// Starts the program and lets it run, without a controlling terminal's help: what it needs to
     /// know must be in its variables.
     pub fn start<S: AsRef<OsStr>>(&self, words: &[S]) -> Started {
-        let child = self.spawn(Command::new(env!("CARGO_BIN_EXE_plakar")), words, b"");
+        let child = self.spawn(Command::new(program()), words, b"");
         Started { child, words: shown(words) }
     }
 

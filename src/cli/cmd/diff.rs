@@ -9,11 +9,11 @@ use crate::cli::exit::{DONE, Failure};
 use crate::cli::open::{self, Opened};
 use crate::cli::record::Record;
 use crate::cli::session::Session;
+use crate::cli::unified::unified;
 use crate::engine::blobs::Blobs;
 use crate::engine::cat;
 use crate::engine::select::Argument;
 use crate::engine::snapshot::Snapshot;
-use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -233,10 +233,7 @@ impl Comparison<'_> {
         }
         let (from, to) = (left.label(), right.label());
         let (from, to) = (String::from_utf8_lossy(&from), String::from_utf8_lossy(&to));
-        let diff = TextDiff::from_lines(&old[..], &new[..]);
-        let mut text = Vec::new();
-        let written = diff.unified_diff().context_radius(3).header(&from, &to).to_writer(&mut text);
-        written.map_err(|error| Failure::new(error.to_string()))?;
+        let text = unified(&old, &new, &from, &to);
         if self.session.out.speaks_json() {
             self.session.out.record(Record::new("difference").path("text", &text));
         } else {
