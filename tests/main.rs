@@ -26,6 +26,7 @@ mod s3_client;
 mod s3_connectors;
 mod s3_defects;
 mod s3_encryption;
+mod s3_identity;
 mod s3_tls;
 mod s3_wire;
 mod security;
