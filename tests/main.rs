@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod dependencies;
 mod engine_backup;
 mod engine_check;
 mod engine_maintenance;
@@ -34,3 +35,4 @@ mod seeds;
 mod sigv4;
 mod simulation;
 mod store_contract;
+mod writers;
