@@ -35,7 +35,6 @@ fn options() -> Options<'static> {
     Options {
         tags: vec!["daily".to_owned()],
         name: "default".to_owned(),
-        job: "default".to_owned(),
         timestamp: None,
         context: vec![("Hostname".to_owned(), "testhost".to_owned())],
         host: "testhost".to_owned(),

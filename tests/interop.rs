@@ -9,9 +9,10 @@ use crate::kit::{skip, trees};
 use plakar::base::mac::Mac;
 use plakar::connectors::fs_store::FsStore;
 use plakar::engine::snapshot::Snapshot;
+use plakar::engine::tree::{self, Order};
 use plakar::engine::walk::Walk;
 use plakar::format::kind::Resource;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,7 @@ impl Bench {
         let endpoint = skip::minio()?;
         let home = Home::new(&format!("interop-{what}-{}", kind.name));
         let tree = home.dir().join("tree");
-        trees::awkward(&tree, trees::Bulk { large: 100 << 20, tiny: 5000 });
+        trees::awkward(&tree, trees::Bulk { large: 10 << 20, tiny: 5000 });
         for (name, value) in [
             ("PLAKAR_PASSPHRASE", kind.passphrase),
             ("INTEROP_PASSPHRASE", kind.passphrase),
@@ -185,9 +186,7 @@ impl Bench {
 
     /// Chunks of files' content in a store in a directory, and in how many places each is.
     fn content(&self, place: &Place) -> BTreeMap<Mac, usize> {
-        let store = Arc::new(FsStore::new(bytes(Path::new(&place.ours)), context().0));
-        let passphrase = Some(self.kind.passphrase).filter(|passphrase| !passphrase.is_empty());
-        let opened = Opened::new(store, passphrase).unwrap();
+        let opened = self.opened(place);
         let mut chunks = BTreeMap::new();
         opened.fetching(|fetcher| {
             let blobs = fetcher.blobs();
@@ -227,6 +226,11 @@ impl Bench {
         self.we_find_it_whole(&directory, self.generation);
         self.it_finds_it_whole(&directory);
         self.case("it adds to ours");
+        if self.generation == Generation::V1_1 {
+            // From its first state on, the store is one of its line.
+            self.we_add_to_its_line(&directory, &chunks);
+            self.case("we add to ours that it has taken over");
+        }
     }
 
     fn it_writes_and_we_read(&self) {
@@ -244,17 +248,105 @@ impl Bench {
         self.case("it writes, we read");
 
         let chunks = self.content(&directory);
-        let backup = self.ours(&directory, &["backup", "-quiet", self.tree()]);
         if self.generation == Generation::V1_1 {
-            backup.exits(1).says("this store is written by Plakar v1.1");
-            self.case("we leave its store alone");
+            self.we_add_to_its_line(&directory, &chunks);
+            self.case("we add to its own");
+            self.ours(&bucket, &["backup", "-quiet", self.tree()]).succeeds();
+            self.it_finds_it_whole(&bucket);
+            self.we_find_it_whole(&bucket, Generation::V1_0);
+            self.case("we add to its own");
+            self.both_change_snapshots(&directory);
+            self.case("both change snapshots of its own");
             return;
         }
-        backup.succeeds();
+        self.ours(&directory, &["backup", "-quiet", self.tree()]).succeeds();
         assert!(self.content(&directory) == chunks, "we stored chunks again");
         self.it_finds_it_whole(&directory);
         self.we_find_it_whole(&directory, Generation::V1_0);
         self.case("we add to its own");
+    }
+
+    /// We append in the line of v1.1: nothing is stored twice, neither by us nor by its next backup,
+    /// which takes ours for its cache, and its file tree names nothing that is not there.
+    fn we_add_to_its_line(&self, place: &Place, chunks: &BTreeMap<Mac, usize>) {
+        self.ours(place, &["backup", "-quiet", self.tree()]).succeeds();
+        self.it_finds_it_whole(place);
+        self.we_find_it_whole(place, Generation::V1_0);
+        let before = self.blobs(place);
+        self.real(&["again", &place.real, self.tree()]);
+        let mut added = self.blobs(place);
+        added.retain(|blob| !before.contains(blob));
+        // Its trees have the shape of its insertions, ours are filled from the left.
+        let shaped_differently = [
+            Resource::VFS_BTREE,
+            Resource::VFS_NODE,
+            Resource::XATTR_BTREE,
+            Resource::XATTR_NODE,
+            Resource::BTREE_ROOT,
+            Resource::BTREE_NODE,
+            Resource::SNAPSHOT,
+        ];
+        added.retain(|(resource, _)| !shaped_differently.contains(resource));
+        // The directories above the tree change while this runs: an entry and a listing for each.
+        let above = 3 * self.tree.components().count();
+        assert!(added.len() <= above, "it stored again what we stored: {added:?}");
+        self.it_finds_it_whole(place);
+        self.we_find_it_whole(place, Generation::V1_1);
+        assert!(&self.content(place) == chunks, "chunks were stored again");
+        self.nothing_dangles(place);
+    }
+
+    /// Snapshots are removed and copied by both, one comes from a store of v1.0, and a client that has
+    /// never seen the store merges all of that from the beginning.
+    fn both_change_snapshots(&self, place: &Place) {
+        let shown = self.ours(place, &["ls", "-uuid"]).succeeds().stdout;
+        let ids: Vec<&str> = shown.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+        assert_eq!(ids.len(), 3, "{shown}");
+        self.ours(place, &["dup", ids[2]]).succeeds();
+        self.ours(place, &["rm", "-apply", ids[1]]).succeeds();
+        let old = self.home.path("of-v1.0");
+        self.home.plakar(&[&["at", old.as_str(), "create"], &self.kind.options()[..]].concat()).succeeds();
+        self.home.plakar(&["at", &old, "backup", "-quiet", self.tree()]).succeeds();
+        self.home.plakar(&["at", &old, "sync", "to", &place.ours]).succeeds();
+        self.it_finds_it_whole(place);
+        self.we_find_it_whole(place, Generation::V1_0);
+        self.real(&["rm", &place.real]);
+        self.ours(place, &["sync", "to", &old]).succeeds();
+        for (store, count) in [(place, 3), (&Place { ours: old, real: String::new() }, 4)] {
+            let shown = self.ours(store, &["ls"]).succeeds().stdout;
+            assert_eq!(shown.lines().count(), count, "{shown}");
+            self.ours(store, &["check", "-quiet"]).succeeds().complains("");
+        }
+        self.home.env("INTEROP_CACHE", self.home.path("another-cache"));
+        self.real(&["check", &place.real]).prints("3\n");
+        self.nothing_dangles(place);
+    }
+
+    fn opened(&self, place: &Place) -> Opened {
+        let passphrase = Some(self.kind.passphrase).filter(|passphrase| !passphrase.is_empty());
+        let store = Arc::new(FsStore::new(bytes(Path::new(&place.ours)), context().0));
+        Opened::new(store, passphrase).unwrap()
+    }
+
+    fn blobs(&self, place: &Place) -> BTreeSet<(Resource, Mac)> {
+        self.opened(place).index.iter().map(|(resource, mac, _)| (resource, mac)).collect()
+    }
+
+    /// Every value of every file tree is there: real maintenance gives up where one is not.
+    fn nothing_dangles(&self, place: &Place) {
+        let opened = self.opened(place);
+        opened.fetching(|fetcher| {
+            for id in opened.index.snapshots() {
+                let snapshot = Snapshot::open(fetcher.blobs(), &id).unwrap();
+                let root = snapshot.header.source().unwrap();
+                let pairs = tree::pairs(fetcher.blobs(), tree::FILES, &root.root, Order::Path).unwrap();
+                assert!(pairs.len() > 5000, "{}", pairs.len());
+                for (path, value) in pairs {
+                    let there = opened.index.contains(Resource::VFS_ENTRY, &value);
+                    assert!(there, "{}: {:?}", id.short(), String::from_utf8_lossy(&path));
+                }
+            }
+        });
     }
 
     /// Notes a case where the closing lines of `tests/run` count it.

@@ -8,7 +8,6 @@
 )]
 
 mod cli;
-mod dependencies;
 mod engine_backup;
 mod engine_check;
 mod engine_maintenance;
@@ -27,7 +26,6 @@ mod s3_client;
 mod s3_connectors;
 mod s3_defects;
 mod s3_encryption;
-mod s3_identity;
 mod s3_tls;
 mod s3_wire;
 mod security;
@@ -35,4 +33,3 @@ mod seeds;
 mod sigv4;
 mod simulation;
 mod store_contract;
-mod writers;

@@ -13,6 +13,7 @@ use plakar::connectors::context::Writing;
 use plakar::connectors::fs_destination::FsDestination;
 use plakar::engine::backup::{self, Options};
 use plakar::engine::packer::Packer;
+use plakar::engine::publish::Lineage;
 use plakar::engine::repository::{self, NewStore};
 use plakar::engine::writer::{Scratch as Buffers, Writer};
 use plakar::format::kind::Resource;
@@ -243,7 +244,8 @@ fn a_bomb_in_place_of_any_blob_is_refused_in_bounded_memory() {
             timestamp_ns: packfile.timestamp_ns,
         }));
         let nothing = Opened::new(store.clone(), None).unwrap();
-        let packer = Packer::new(&nothing.repository, [0; 16], &world);
+        let packer =
+            Packer::new(&nothing.repository, Lineage::of(&nothing.repository, &nothing.index), &world);
         let writer = Writer::new(&nothing.repository, &nothing.index, &packer, &world);
         packer.shipping(|| writer.put(victim, place.mac, &zeros, false, &mut Buffers::default())).unwrap();
         packer.commit(world.dice.mac(), &entries).unwrap();
@@ -370,7 +372,7 @@ fn whoever_alters_the_line_causes_failure_but_no_wrong_restore_and_hears_no_secr
 }
 
 /// Restores through a line on which one byte is altered.
-const ALTERATIONS: usize = 8;
+const ALTERATIONS: usize = 12;
 
 #[test]
 fn a_plaintext_store_in_place_of_an_encrypted_one_is_not_used() {

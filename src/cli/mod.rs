@@ -34,6 +34,7 @@ pub mod unified;
 pub mod yaml;
 
 use crate::cli::args::{Parsed, Refused};
+use crate::cli::cmd::gone;
 use crate::cli::commands::{At, Command};
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::nearest::nearest;
@@ -117,6 +118,8 @@ fn command(words: &[OsString], out: &Arc<Output>, name: &mut String) -> Result<u
             out.error_text(&command.usage());
             return Ok(DONE);
         }
+        // What is not here has no options either: the answer is the same whatever they are.
+        Err(Refused::Bad(_)) if gone::is_gone(command) => Parsed::default(),
         Err(Refused::Bad(complaint)) => return Err(Failure::usage(&complaint, command.usage())),
     };
     if parsed.switch("json") && !command.has_own_json() {

@@ -30,9 +30,9 @@ pub fn prefixes(parsed: &Parsed) -> Result<Vec<String>, Failure> {
 /// Says so early when the store cannot be changed anyway.
 ///
 /// # Errors
-/// An archive, or a store of another line of Plakar.
-pub fn refuse_unwritable(opened: &Opened) -> Result<(), Failure> {
-    Ok(publish::refuse_unwritable(&opened.repository, &opened.index)?)
+/// An archive.
+pub fn refuse_archive(opened: &Opened) -> Result<(), Failure> {
+    Ok(publish::refuse_archive(&opened.repository)?)
 }
 
 /// Removes the snapshots and says so for each, in the name of `command`.

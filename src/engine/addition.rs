@@ -12,7 +12,7 @@ use crate::engine::error::{Error, Kind};
 use crate::engine::index::Index;
 use crate::engine::lock::{self, Claim, Held};
 use crate::engine::packer::Packer;
-use crate::engine::publish;
+use crate::engine::publish::{self, Lineage};
 use crate::engine::remove;
 use crate::engine::repository::Repository;
 use crate::engine::rescue;
@@ -49,7 +49,7 @@ impl<'a> Addition<'a> {
         host: Option<&str>,
         world: &'a World,
     ) -> Result<Addition<'a>, Error> {
-        publish::refuse_unwritable(repository, index)?;
+        publish::refuse_archive(repository)?;
         let mut addition =
             Addition { repository, index, newer: None, hidden: HashSet::new(), held: None, world };
         if let Some(host) = host {
@@ -57,16 +57,16 @@ impl<'a> Addition<'a> {
             let name = world.dice.mac();
             addition.held = Some(lock::take(repository, name, host, Claim::Shared, world)?);
             let newer = repository.load_beyond(&|id| index.states().contains(id), world)?;
-            publish::refuse_unwritable(repository, &newer)?;
             addition.hidden = newer.coloured().collect();
             addition.newer = Some(newer);
         }
         Ok(addition)
     }
 
-    /// Serial for the states to be published.
-    pub fn serial(&self) -> [u8; 16] {
-        self.index.serial().unwrap_or(self.repository.config.repository_id)
+    /// Of the states to be published.
+    pub fn lineage(&self) -> Lineage {
+        let lineage = Lineage::of(self.repository, self.index);
+        self.newer.as_ref().map_or(lineage, |newer| lineage.with(newer))
     }
 
     /// What stores blobs, beside those that will stay.

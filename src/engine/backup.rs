@@ -37,7 +37,7 @@ pub trait Previous: Sync {
     /// When it was begun, ns since 1970.
     fn timestamp_ns(&self) -> i64;
 
-    /// Entries of a directory, sorted by name; `None` when it had no such directory.
+    /// Regular files of a directory, sorted by name; `None` when it had no such directory.
     ///
     /// # Errors
     /// Any: the files are then read again.
@@ -56,8 +56,6 @@ pub struct Options<'a> {
     pub tags: Vec<String>,
     /// Name of the snapshot, `default` as a rule.
     pub name: String,
-    /// Job of the snapshot, `default` as a rule.
-    pub job: String,
     /// Time of the snapshot, now if `None`.
     pub timestamp: Option<Stamp>,
     /// Key and value: host, user, program.
@@ -83,7 +81,6 @@ impl Default for Options<'_> {
         Options {
             tags: Vec::new(),
             name: "default".to_owned(),
-            job: "default".to_owned(),
             timestamp: None,
             context: Vec::new(),
             host: String::new(),
@@ -145,7 +142,7 @@ pub fn backup(
             (header.identifier, world.dice.mac())
         }
     };
-    let packer = Packer::new(repository, addition.serial(), world);
+    let packer = Packer::new(repository, addition.lineage(), world);
     let writer = addition.writer(&packer);
     let mut report = packer.shipping(|| snapshot(id, source, &writer, options, world))?;
     packer.commit(state, &[])?;

@@ -6,7 +6,7 @@ use crate::base::file::FileInfo;
 use crate::base::mac::Mac;
 use crate::base::path;
 use crate::engine::backup_run::{Hands, Run, Task, locked};
-use crate::engine::content::{self, Of};
+use crate::engine::content;
 use crate::engine::error::{Error, Kind};
 use crate::engine::frames::{Child, Facts, Frame};
 use crate::engine::writer::Scratch;
@@ -109,8 +109,8 @@ impl Run<'_> {
     /// Whether the previous snapshot has a file of this name.
     fn was_there(&self, frame: &Frame, record: &Record) -> bool {
         let remembered = frame.remembered.get();
-        remembered
-            .is_some_and(|all| all.binary_search_by(|entry| entry.info.name.cmp(&record.info.name)).is_ok())
+        let name = record.info.name.as_slice();
+        remembered.is_some_and(|all| all.binary_search_by(|known| (*known.name).cmp(name)).is_ok())
     }
 
     /// The object of the same file in the previous snapshot, when nothing speaks for a change and
@@ -120,27 +120,27 @@ impl Run<'_> {
         let remembered = frame.remembered.get_or_init(|| {
             Arc::new(previous.directory(&frame.record.path).ok().flatten().unwrap_or_default())
         });
-        let name = &record.info.name;
-        let at = remembered.partition_point(|entry| entry.info.name < *name);
-        let entry =
-            remembered.get(at..)?.iter().take_while(|entry| entry.info.name == *name).find(|entry| {
-                let (was, is) = (&entry.info, &record.info);
-                was.mode.is_regular()
-                    && was.size == is.size
-                    && was.mod_time == is.mod_time
-                    && was.ino == is.ino
-                    && (was.dev == is.dev || was.dev == 0)
-                    && record.metadata.iter().all(|fact| entry.custom_metadata.contains(fact))
-            })?;
+        let name = record.info.name.as_slice();
+        let at = remembered.partition_point(|known| *known.name < *name);
+        let same_name = remembered.get(at..)?.iter().take_while(|known| *known.name == *name);
+        let mut unmoved = same_name.filter(|known| {
+            let is = &record.info;
+            known.size == is.size
+                && known.mod_time == is.mod_time
+                && known.ino == is.ino
+                && (known.dev == is.dev || known.dev == 0)
+                && record.metadata.iter().all(|fact| known.metadata.contains(fact))
+        });
+        let known = unmoved.next()?;
         let moved =
             record.changed_ns.is_some_and(|changed| changed >= previous.timestamp_ns() - CLOCK_TICK_NS);
-        if moved || entry.object.is_zero() {
+        if moved {
             return None;
         }
-        let object = previous.object(&entry.object).ok()?;
+        let object = previous.object(&known.object).ok()?;
         let kept = object.chunks.iter().all(|chunk| self.writer.knows(Resource::CHUNK, &chunk.mac));
         (kept && i64::try_from(object.size()) == Ok(record.info.size))
-            .then(|| (entry.object, object, entry.custom_metadata.clone()))
+            .then(|| (known.object, object, known.metadata.clone()))
     }
 
     /// Reads a file to its end, or until it turns out to have been replaced; the `last` time that is
@@ -316,34 +316,39 @@ impl Run<'_> {
         scratch: &mut Scratch,
     ) -> Result<Child, Error> {
         let xattrs = self.store_xattrs(record, scratch)?;
+        let content_type = content.map_or(NOT_REGULAR, |(_, object)| object.content_type.as_str());
+        let entropy = content.map_or(0.0, |(_, object)| object.entropy);
+        let chunks = content.map(|(_, object)| object.chunks.len() as u64);
         let entry = Entry {
             parent_path: path::parent(&record.path).to_vec(),
             info: record.info.clone(),
             symlink_target: record.symlink_target.clone(),
             object: content.map_or(Mac::ZERO, |(mac, _)| mac),
+            content_type: content_type.to_owned(),
+            entropy,
+            chunks: chunks.unwrap_or(0),
             xattrs,
             custom_metadata: record.metadata.clone(),
             ..Entry::default()
         };
-        let bytes = entry.encode(Generation::V1_0);
+        let generation = self.writer.generation();
+        let entry = match generation {
+            Generation::V1_0 => entry,
+            Generation::V1_1 => unlike_theirs(entry),
+        };
+        let bytes = entry.encode(generation);
         let mac = self.writer.put_named(Resource::VFS_ENTRY, &bytes, scratch)?;
-        let facts = match content {
-            Some((_, object)) => Facts::File {
-                info: Box::new(facts_of(&record.info)),
-                content_type: Arc::from(object.content_type.as_str()),
-                entropy: object.entropy,
-                chunks: Some(object.chunks.len() as u64),
-            },
-            None => Facts::File {
-                info: Box::new(facts_of(&record.info)),
-                content_type: Arc::from(NOT_REGULAR),
-                entropy: 0.0,
-                chunks: None,
-            },
+        let facts = Facts::File {
+            mode: record.info.mode,
+            size: counted_size(&record.info, generation),
+            mod_time: record.info.mod_time,
+            content_type: self.content_types.number(content_type),
+            entropy,
+            chunks,
         };
         self.counts.files.fetch_add(1, Ordering::Relaxed);
         self.tell(&record.path, false, monitor::Outcome::Done);
-        Ok(Child { name: record.info.name.clone(), entry: bytes, mac, facts })
+        Ok(Child { name: record.info.name.as_slice().into(), entry: bytes.into(), mac, facts })
     }
 
     /// Stores values of extended attributes; gives the names of those that could be read.
@@ -352,12 +357,19 @@ impl Run<'_> {
         for name in &record.xattrs {
             let value = match self.source.xattr(record, name) {
                 Ok(value) => value,
+                // The original names it and has no value: so does the copy.
+                Err(fault) if self.options.copy_of.is_some() && fault.kind == FaultKind::Missing => {
+                    let what = format!("{}: {}, nor in its copy", shown(&record.path), fault.message);
+                    self.world.monitor.tell(Event::Warning(&what));
+                    names.push(name.clone());
+                    continue;
+                }
                 Err(fault) => {
                     self.content_failed(&record.path, fault.message)?;
                     continue;
                 }
             };
-            let object = content::store_bytes(&value, Of::Attribute, &self.chunker, self.writer, scratch)?;
+            let object = content::store_value(&value, &self.chunker, self.writer, scratch)?;
             let entry = XattrEntry {
                 path: record.path.clone(),
                 name: name.clone(),
@@ -365,7 +377,8 @@ impl Run<'_> {
                 kind: 0,
                 object,
             };
-            locked(&self.xattrs).push(entry);
+            let mac = self.writer.put_named(Resource::XATTR_ENTRY, &entry.encode(), scratch)?;
+            locked(&self.xattrs).push(&[&entry.key()], mac);
             names.push(name.clone());
         }
         Ok(names)
@@ -404,9 +417,20 @@ fn object(content: Mac, chunks: Vec<Chunk>, content_type: &str) -> Object {
     Object { content, chunks, content_type: content_type.to_owned(), entropy, flags: 0 }
 }
 
-/// What totals need of a file's facts, without names.
-fn facts_of(info: &FileInfo) -> FileInfo {
-    FileInfo { size: info.size, mode: info.mode, mod_time: info.mod_time, ..FileInfo::default() }
+/// A backup of Plakar v1.1 takes over an entry whose file facts equal its own, but writes it anew
+/// without what only this program keeps, under a name that it does not store. One link more, and
+/// it reads the object and stores its own entry.
+fn unlike_theirs(mut entry: Entry) -> Entry {
+    if !entry.custom_metadata.is_empty() && entry.info.nlink == 0 {
+        entry.info.nlink = 1;
+    }
+    entry
+}
+
+/// What totals count as its bytes: the length of a link's target is a size to v1.0 and none to v1.1.
+fn counted_size(info: &FileInfo, generation: Generation) -> i64 {
+    let counts = generation == Generation::V1_0 || info.mode.is_regular();
+    if counts { info.size } else { 0 }
 }
 
 fn shown(path: &[u8]) -> String {

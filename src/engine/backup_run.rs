@@ -11,10 +11,10 @@ use crate::engine::backup_file::Assembly;
 use crate::engine::content::Window;
 use crate::engine::error::{Error, Kind};
 use crate::engine::frames::Frame;
+use crate::engine::gathered::{ContentTypes, Gathered};
 use crate::engine::packer::Packer;
 use crate::engine::tree_build::Pairs;
 use crate::engine::writer::{Scratch, Writer};
-use crate::format::entry::XattrEntry;
 use crate::format::summary::Summary;
 use crate::pool::Queue;
 use crate::ports::fault::FaultKind;
@@ -43,13 +43,6 @@ pub(super) struct Counts {
     pub(super) read: AtomicU64,
 }
 
-#[derive(Default)]
-pub(super) struct Trees {
-    pub(super) vfs: Pairs,
-    pub(super) content_types: Pairs,
-    pub(super) listings: Pairs,
-}
-
 pub(super) struct Run<'a> {
     pub(super) id: Mac,
     pub(super) source: &'a dyn Source,
@@ -64,8 +57,10 @@ pub(super) struct Run<'a> {
     /// Chunks in the queue.
     pub(super) spread: AtomicUsize,
     pub(super) errors: Mutex<BTreeMap<Vec<u8>, String>>,
-    pub(super) xattrs: Mutex<Vec<XattrEntry>>,
-    pub(super) trees: Mutex<Trees>,
+    pub(super) content_types: ContentTypes,
+    pub(super) gathered: Mutex<Gathered>,
+    /// For the tree of extended attributes.
+    pub(super) xattrs: Mutex<Pairs>,
     pub(super) root: Mutex<Option<Summary>>,
     pub(super) counts: Counts,
 }
@@ -106,8 +101,9 @@ pub(super) fn snapshot(
         open_files: AtomicUsize::new(1),
         spread: AtomicUsize::new(0),
         errors: Mutex::default(),
+        content_types: ContentTypes::default(),
+        gathered: Mutex::default(),
         xattrs: Mutex::default(),
-        trees: Mutex::default(),
         root: Mutex::default(),
         counts: Counts::default(),
     };

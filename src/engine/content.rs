@@ -100,52 +100,83 @@ pub fn average_entropy(chunks: &[Chunk]) -> f64 {
     chunks.iter().map(|chunk| chunk.entropy * f64::from(chunk.length)).sum::<f64>() / total as f64
 }
 
-/// Content at hand, as an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
-    /// An extended attribute: chunks are content, and described like a file's.
-    Attribute,
-    /// A directory listing: chunks are structure, and nothing is said of them.
-    Listing,
-}
-
-/// Stores content that is in memory; gives the name of its OBJECT.
+/// Stores an extended attribute's value, described like a file's content; gives the name of its
+/// OBJECT.
 ///
 /// # Errors
 /// The failure that ends the run.
-pub fn store_bytes(
-    content: &[u8],
-    of: Of,
+pub fn store_value(
+    value: &[u8],
     chunker: &Chunker,
     writer: &Writer<'_>,
     scratch: &mut Scratch,
 ) -> Result<Mac, Error> {
     let mut chunks = Vec::new();
-    let mut rest = content;
+    let mut rest = value;
     loop {
         let window = rest.get(..chunker.max()).unwrap_or(rest);
         let (data, left) = rest.split_at(chunker.cut(window));
-        chunks.push(match of {
-            Of::Attribute => store_chunk(data, writer, scratch)?,
-            Of::Listing => {
-                let mac = writer.put_named(Resource::CHUNK, data, scratch)?;
-                Chunk { mac, length: data.len() as u32, entropy: 0.0, flags: 0 }
-            }
-        });
+        chunks.push(store_chunk(data, writer, scratch)?);
         rest = left;
         if rest.is_empty() {
             break;
         }
     }
-    let content_mac = match chunks.as_slice() {
+    let content = match chunks.as_slice() {
         [only] => only.mac,
-        _ => writer.codec().mac(content),
+        _ => writer.codec().mac(value),
     };
-    let (content_type, entropy) = match of {
-        Of::Attribute => (mime::sniff(content), average_entropy(&chunks)),
-        Of::Listing => ("application/octet-stream", 0.0),
+    let content_type = mime::sniff(value).to_owned();
+    let entropy = average_entropy(&chunks);
+    let object = Object { content, chunks, content_type, entropy, flags: 0 };
+    writer.put_named(Resource::OBJECT, &object.encode(), scratch)
+}
+
+/// Stores a directory's list, whose chunks are structure and of which nothing is said; gives the
+/// name of its OBJECT. Of the records, which come one by one, a chunk is held at a time.
+///
+/// # Errors
+/// The failure that ends the run.
+pub fn store_listing(
+    records: impl IntoIterator<Item = Vec<u8>>,
+    chunker: &Chunker,
+    writer: &Writer<'_>,
+    scratch: &mut Scratch,
+) -> Result<Mac, Error> {
+    let max = chunker.max();
+    let mut records = records.into_iter();
+    let (mut buffer, mut at, mut ended) = (Vec::new(), 0, false);
+    let mut whole = None;
+    let mut chunks = Vec::new();
+    let content = loop {
+        while !ended && buffer.len() - at < max {
+            match records.next() {
+                Some(record) => buffer.extend_from_slice(&record),
+                None => ended = true,
+            }
+        }
+        let rest = buffer.get(at..).unwrap_or_default();
+        let cut = chunker.cut(rest.get(..max).unwrap_or(rest));
+        let data = rest.get(..cut).unwrap_or_default();
+        let last = ended && cut == rest.len();
+        let mac = writer.put_named(Resource::CHUNK, data, scratch)?;
+        chunks.push(Chunk { mac, length: data.len() as u32, entropy: 0.0, flags: 0 });
+        if last && whole.is_none() {
+            break mac;
+        }
+        let mut running = whole.take().unwrap_or_else(|| writer.codec().keyed().start());
+        running.update(data);
+        if last {
+            break running.finish();
+        }
+        whole = Some(running);
+        at += cut;
+        if at >= max {
+            buffer.drain(..at);
+            at = 0;
+        }
     };
-    let object =
-        Object { content: content_mac, chunks, content_type: content_type.to_owned(), entropy, flags: 0 };
+    let content_type = "application/octet-stream".to_owned();
+    let object = Object { content, chunks, content_type, entropy: 0.0, flags: 0 };
     writer.put_named(Resource::OBJECT, &object.encode(), scratch)
 }

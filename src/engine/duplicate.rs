@@ -34,7 +34,7 @@ pub fn duplicate(
         identity: Identity::default(),
         ..snapshot.header.clone()
     };
-    let packer = Packer::new(repository, addition.serial(), world);
+    let packer = Packer::new(repository, addition.lineage(), world);
     let writer = addition.writer(&packer);
     packer.shipping(|| {
         writer.put(Resource::SNAPSHOT, id, &header.encode(), false, &mut Scratch::default()).map(|_| ())

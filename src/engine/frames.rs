@@ -1,17 +1,53 @@
 //! Directories in the making: each gathers its children until the walk has left it and the last
 //! one is done, and then becomes a child of its own parent.
 
-use crate::base::file::FileInfo;
+use crate::base::file::{FileInfo, Mode};
 use crate::base::mac::Mac;
 use crate::base::path;
-use crate::format::entry::{self, Entry};
+use crate::base::stamp::Stamp;
+use crate::engine::gathered::ContentType;
+use crate::format::entry::Entry;
 use crate::format::summary::{ContentFacts, Summary};
-use crate::ports::source::Record;
+use crate::ports::source::{Metadata, Record};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// What a listing of the previous snapshot says of a directory's files, by name.
-pub type Remembered = Vec<Entry>;
+/// The regular files that a listing of the previous snapshot names, sorted by name.
+pub type Remembered = Vec<Known>;
+
+/// What an earlier snapshot knows of a regular file, as far as it is compared.
+pub struct Known {
+    /// Base name.
+    pub name: Box<[u8]>,
+    /// Bytes.
+    pub size: i64,
+    /// When it was modified.
+    pub mod_time: Stamp,
+    /// Of the device.
+    pub dev: u64,
+    /// Of the inode.
+    pub ino: u64,
+    /// Its OBJECT.
+    pub object: Mac,
+    /// What its source said of it.
+    pub metadata: Metadata,
+}
+
+impl Known {
+    /// Of an entry, if that is a regular file with content.
+    pub fn of(entry: Entry) -> Option<Known> {
+        let info = entry.info;
+        (info.mode.is_regular() && !entry.object.is_zero()).then(|| Known {
+            name: info.name.into(),
+            size: info.size,
+            mod_time: info.mod_time,
+            dev: info.dev,
+            ino: info.ino,
+            object: entry.object,
+            metadata: entry.custom_metadata,
+        })
+    }
+}
 
 /// A directory whose content is not complete yet.
 pub struct Frame {
@@ -26,12 +62,13 @@ pub struct Frame {
     pending: AtomicUsize,
 }
 
-/// A child that is done.
+/// A child that is done. A directory of a million files holds a million of them until its last one
+/// is done: about 190 bytes each, beside the entry.
 pub struct Child {
     /// Base name.
-    pub name: Vec<u8>,
+    pub name: Box<[u8]>,
     /// Encoded VFS_ENTRY.
-    pub entry: Vec<u8>,
+    pub entry: Box<[u8]>,
     /// Its name.
     pub mac: Mac,
     /// What it adds to the totals.
@@ -44,10 +81,14 @@ pub enum Facts {
     Directory(Box<Summary>),
     /// Anything else.
     File {
-        /// Kind, size and time.
-        info: Box<FileInfo>,
+        /// Kind.
+        mode: Mode,
+        /// Bytes, as the totals count them.
+        size: i64,
+        /// When it was modified.
+        mod_time: Stamp,
         /// MIME type.
-        content_type: Arc<str>,
+        content_type: ContentType,
         /// Bits per byte.
         entropy: f64,
         /// `None` without content.
@@ -55,14 +96,26 @@ pub enum Facts {
     },
 }
 
-/// A directory that is complete.
-pub struct Finished {
-    /// Content of its dirpack.
-    pub listing: Vec<u8>,
-    /// Its totals, errors and averages not in yet.
-    pub summary: Summary,
-    /// Name and content type of each child, for the trees.
-    pub children: Vec<(Vec<u8>, Mac, Option<Arc<str>>)>,
+impl Facts {
+    /// Adds them to the totals of the directory.
+    pub fn add_to(&self, summary: &mut Summary, types: &[Arc<str>]) {
+        match self {
+            Facts::Directory(below) => summary.add_directory(below),
+            Facts::File { mode, size, mod_time, content_type, entropy, chunks } => {
+                let info = FileInfo { mode: *mode, size: *size, mod_time: *mod_time, ..FileInfo::default() };
+                let content_type = types.get(*content_type as usize).map_or("", |name| name);
+                summary.add_file(&info, ContentFacts { content_type, entropy: *entropy, chunks: *chunks });
+            }
+        }
+    }
+
+    /// `None` for a directory.
+    pub fn content_type(&self) -> Option<ContentType> {
+        match self {
+            Facts::Directory(_) => None,
+            Facts::File { content_type, .. } => Some(*content_type),
+        }
+    }
 }
 
 impl Frame {
@@ -101,30 +154,14 @@ impl Frame {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Listing and totals of all children, in order.
-    pub fn finish(&self) -> Finished {
+    /// The children in the order of their names, a file before a directory of the same name, as the
+    /// reference has it.
+    pub fn take_children(&self) -> Vec<Child> {
         let mut children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
-        // A file before a directory of the same name, as the reference has it.
         children.sort_unstable_by(|a, b| {
             a.name.cmp(&b.name).then_with(|| a.is_directory().cmp(&b.is_directory()))
         });
-        let (mut listing, mut summary) = (Vec::new(), Summary::default());
-        let mut named = Vec::with_capacity(children.len());
-        for child in children {
-            entry::dirpack_append(&mut listing, child.is_directory(), &child.entry, &child.mac);
-            let content_type = match child.facts {
-                Facts::Directory(below) => {
-                    summary.add_directory(&below);
-                    None
-                }
-                Facts::File { info, content_type, entropy, chunks } => {
-                    summary.add_file(&info, ContentFacts { content_type: &content_type, entropy, chunks });
-                    Some(content_type)
-                }
-            };
-            named.push((child.name, child.mac, content_type));
-        }
-        Finished { listing, summary, children: named }
+        children
     }
 
     /// Absolute path of a child.
@@ -134,7 +171,8 @@ impl Frame {
 }
 
 impl Child {
-    fn is_directory(&self) -> bool {
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
         matches!(self.facts, Facts::Directory(_))
     }
 }

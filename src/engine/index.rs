@@ -70,12 +70,25 @@ pub struct Builder {
     uncoloured: HashMap<Mac, u64>,
     /// Times when states took colours back, known once a state's end is read.
     pending_uncolour: Vec<Mac>,
-    newest: Option<(u64, [u8; 16])>,
+    newest: Option<Newest>,
     has_v1_1: bool,
     states: HashSet<Mac>,
 }
 
+/// The state with the latest timestamp.
+#[derive(Clone, Copy)]
+struct Newest {
+    timestamp_ns: u64,
+    id: Mac,
+    serial: [u8; 16],
+}
+
 impl Builder {
+    /// Nothing yet, in a store that was made by that generation.
+    pub fn of(generation: Generation) -> Builder {
+        Builder { has_v1_1: generation == Generation::V1_1, ..Builder::default() }
+    }
+
     /// Takes in one entry of a state.
     pub fn add(&mut self, entry: Entry) {
         match entry {
@@ -108,27 +121,24 @@ impl Builder {
         }
     }
 
-    /// Takes in a whole state.
-    pub(crate) fn take(&mut self, state: State) {
+    /// Takes in the whole state of that name.
+    pub(crate) fn take(&mut self, id: &Mac, state: State) {
         state.entries.into_iter().for_each(|entry| self.add(entry));
-        self.end_state(&state.meta);
+        self.end_state(id, &state.meta);
+        self.states.insert(*id);
     }
 
-    /// Takes in the end of a state.
-    pub fn end_state(&mut self, meta: &Meta) {
+    /// Takes in the end of the state of that name.
+    pub fn end_state(&mut self, id: &Mac, meta: &Meta) {
         self.has_v1_1 |= meta.version >= Version::V1_1_0 || meta.parent.is_some();
         for mac in self.pending_uncolour.drain(..) {
             let when = self.uncoloured.entry(mac).or_insert(meta.timestamp_ns);
             *when = (*when).max(meta.timestamp_ns);
         }
-        if self.newest.is_none_or(|(when, _)| when < meta.timestamp_ns) {
-            self.newest = Some((meta.timestamp_ns, meta.serial));
+        let Meta { timestamp_ns, serial, .. } = *meta;
+        if self.newest.is_none_or(|newest| (newest.timestamp_ns, newest.id) < (timestamp_ns, *id)) {
+            self.newest = Some(Newest { timestamp_ns, id: *id, serial });
         }
-    }
-
-    /// Remembers the name of a state that was taken in.
-    pub fn merged(&mut self, state: Mac) {
-        self.states.insert(state);
     }
 
     fn add_location(&mut self, location: &Location) {
@@ -210,10 +220,10 @@ impl Builder {
             .collect();
         records.shrink_to_fit();
         let generation = if self.has_v1_1 { Generation::V1_1 } else { Generation::V1_0 };
-        let serial = self.newest.map(|(_, serial)| serial);
         let removed = removed.into_keys().collect();
         let starts = starts(&records);
-        Index { records, starts, packfiles, orphans, snapshots, removed, states, generation, serial }
+        let newest = self.newest;
+        Index { records, starts, packfiles, orphans, snapshots, removed, states, generation, newest }
     }
 }
 
@@ -228,7 +238,7 @@ pub struct Index {
     removed: HashSet<Mac>,
     states: HashSet<Mac>,
     generation: Generation,
-    serial: Option<[u8; 16]>,
+    newest: Option<Newest>,
 }
 
 impl Index {
@@ -351,14 +361,19 @@ impl Index {
         &self.states
     }
 
-    /// Which Plakar line writes this store.
+    /// Which Plakar line writes this store: v1.1 if that made it, or has written to it since.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
     /// Serial of the newest state.
     pub fn serial(&self) -> Option<[u8; 16]> {
-        self.serial
+        self.newest.map(|newest| newest.serial)
+    }
+
+    /// Name of the newest state.
+    pub fn newest_state(&self) -> Option<Mac> {
+        self.newest.map(|newest| newest.id)
     }
 }
 
@@ -434,7 +449,8 @@ mod tests {
     fn index(entries: &[Entry]) -> Index {
         let mut builder = Builder::default();
         entries.iter().cloned().for_each(|entry| builder.add(entry));
-        builder.end_state(&Meta { version: Version::V1_0_0, timestamp_ns: 9, serial: [3; 16], parent: None });
+        let meta = Meta { version: Version::V1_0_0, timestamp_ns: 9, serial: [3; 16], parent: None };
+        builder.end_state(&mac(77), &meta);
         builder.finish()
     }
 

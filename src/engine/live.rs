@@ -10,6 +10,7 @@ use crate::engine::error::{Error, Kind};
 use crate::engine::listing::DIRPACK;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::tree::{self, Kinds};
+use crate::engine::walk::Walk;
 use crate::format::btree::{Node, Root};
 use crate::format::entry::{Entry, XattrEntry};
 use crate::format::kind::Resource;
@@ -20,6 +21,8 @@ pub struct Live<'x, 'r> {
     blobs: &'x Blobs<'r>,
     world: &'x World,
     marked: Vec<bool>,
+    /// A file tree named an entry that is nowhere.
+    dangling: bool,
 }
 
 /// One marked blob and all places where it is.
@@ -38,7 +41,7 @@ type Visit<'v, 'x, 'r> = dyn FnMut(&mut Live<'x, 'r>, &Mac) -> Result<(), Error>
 impl<'x, 'r> Live<'x, 'r> {
     /// Nothing is marked.
     pub fn new(blobs: &'x Blobs<'r>, world: &'x World) -> Live<'x, 'r> {
-        Live { blobs, world, marked: vec![false; blobs.index().len()] }
+        Live { blobs, world, marked: vec![false; blobs.index().len()], dangling: false }
     }
 
     /// Marks everything a snapshot needs.
@@ -58,7 +61,21 @@ impl<'x, 'r> Live<'x, 'r> {
         self.mark(Resource::SNAPSHOT, id);
         self.mark(Resource::SIGNATURE, id);
         let snapshot = Snapshot::open(self.blobs, id)?;
-        snapshot.header.sources.iter().try_for_each(|source| self.source(source))
+        self.dangling = false;
+        snapshot.header.sources.iter().try_for_each(|source| self.source(source))?;
+        if self.dangling { self.listed(&snapshot) } else { Ok(()) }
+    }
+
+    /// What the lists of directories say, for trees that name entries which were never stored.
+    fn listed(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let start = snapshot.entry(self.blobs, b"/")?;
+        for step in Walk::new(self.blobs, snapshot, start)? {
+            let object = step.map_err(|unread| unread.error)?.entry.object;
+            if !object.is_zero() {
+                self.object(&object)?;
+            }
+        }
+        Ok(())
     }
 
     fn source(&mut self, source: &SnapshotSource) -> Result<(), Error> {
@@ -116,8 +133,13 @@ impl<'x, 'r> Live<'x, 'r> {
     }
 
     fn entry(&mut self, name: &Mac) -> Result<(), Error> {
-        if !self.is_new(Resource::VFS_ENTRY, name)? {
-            return Ok(());
+        match self.mark(Resource::VFS_ENTRY, name) {
+            Some(true) => {}
+            Some(false) => return Ok(()),
+            None => {
+                self.dangling = true;
+                return Ok(());
+            }
         }
         let entry = Entry::decode(&self.blobs.get(Resource::VFS_ENTRY, name)?)?;
         match entry.object.is_zero() {

@@ -16,7 +16,7 @@ use crate::engine::packfile_index;
 use crate::engine::publish;
 use crate::engine::repository::Repository;
 use crate::engine::rescue;
-use crate::format::kind::Resource;
+use crate::format::kind::{Generation, Resource};
 use crate::format::state::Entry;
 use crate::ports::fault::FaultKind;
 use crate::ports::monitor::Event;
@@ -65,7 +65,7 @@ pub struct Report {
 /// step leaves the store whole, and is done again or goes on in the next run.
 pub fn maintain(repository: &Repository, options: &Options, world: &World) -> Result<Report, Error> {
     // Looked at before anything is written: an archive, a store of another line.
-    publish::refuse_unwritable(repository, &repository.load_index(world)?)?;
+    publish::refuse_archive(repository)?;
     let held = match &options.host {
         Some(host) => Some(lock::take(repository, world.dice.mac(), host, Claim::Exclusive, world)?),
         None => None,
@@ -105,7 +105,6 @@ impl Run<'_> {
             .collect();
         // Read under the lock: what was published before it was taken is in it.
         let index = self.repository.load_everything(self.world)?;
-        publish::refuse_unwritable(self.repository, &index)?;
         let blobs = Blobs::for_walks(self.repository, &index);
         let needed = self.needed(&index, &listed, &blobs)?;
         let mut report = Report::default();
@@ -230,6 +229,9 @@ impl Run<'_> {
         }
         let mut due: Vec<(Mac, usize)> = due.into_iter().collect();
         due.sort_unstable();
+        if index.generation() == Generation::V1_1 {
+            self.take_back(index, due.iter().map(|(id, _)| *id))?;
+        }
         for (id, blobs) in due {
             if self.world.cancel.is_cancelled() {
                 return Err(Error::cancelled());
@@ -254,6 +256,19 @@ impl Run<'_> {
             }
             done => Ok(done?),
         }
+    }
+
+    /// Since v1.1 a state says what no longer holds: the packfiles, with all that is in them, and their
+    /// colours. It comes before they are removed, so that nobody looks for them.
+    fn take_back(&self, index: &Index, packfiles: impl Iterator<Item = Mac>) -> Result<(), Error> {
+        let packfile = |packfile| Entry::Delete { entry: 4, resource: Resource(0), mac: Mac::ZERO, packfile };
+        let colour = |mac| Entry::Delete { entry: 3, resource: Resource::PACKFILE, mac, packfile: Mac::ZERO };
+        let entries: Vec<Entry> = packfiles.flat_map(|id| [packfile(id), colour(id)]).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.still_alone()?;
+        publish::publish(self.repository, index, None, &entries, self.world).map(|_| ())
     }
 
     /// Whether the grace period has passed since then.

@@ -22,6 +22,7 @@ pub mod duplicate;
 pub mod error;
 pub mod errors;
 mod frames;
+mod gathered;
 pub mod index;
 pub mod listing;
 mod live;

@@ -11,11 +11,12 @@ use crate::engine::World;
 use crate::engine::archive::Assembly;
 use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
+use crate::engine::publish::Lineage;
 use crate::engine::repository::Repository;
 use crate::format::envelope;
-use crate::format::kind::{Resource, Version};
+use crate::format::kind::{Generation, Resource, Version};
 use crate::format::packfile::{self, Footer, Record};
-use crate::format::state::{self, Entry, Location, Meta};
+use crate::format::state::{Entry, Location};
 use crate::pool::Queue;
 use crate::ports::archive::Archive;
 use crate::ports::monitor::Event;
@@ -35,6 +36,10 @@ const HEAD_PADDING_MAX: u16 = 1023;
 const CHECKPOINT_BYTES: u64 = 2 << 30;
 const CHECKPOINT_TIME: Duration = Duration::from_secs(600);
 
+/// Also when this many blobs were packed: what is known of them, and the state being made of it,
+/// take some 40 MB together, however many files there are.
+const CHECKPOINT_BLOBS: usize = 1 << 17;
+
 struct Open {
     /// Envelope head and blobs.
     file: Vec<u8>,
@@ -45,6 +50,7 @@ struct Open {
 #[derive(Default)]
 struct Delta {
     packfiles: Vec<(Mac, i64, Vec<Record>)>,
+    blobs: usize,
     bytes: u64,
     since: Duration,
 }
@@ -62,7 +68,7 @@ pub struct Packer<'a> {
     codec: &'a Codec,
     sink: Sink<'a>,
     world: &'a World,
-    serial: [u8; 16],
+    lineage: Lineage,
     target: u64,
     content: Mutex<Option<Open>>,
     structure: Mutex<Option<Open>>,
@@ -80,10 +86,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<'a> Packer<'a> {
-    /// For one run. `serial` goes into the states it publishes.
-    pub fn new(repository: &'a Repository, serial: [u8; 16], world: &'a World) -> Packer<'a> {
+    /// For one run, whose states are of that lineage.
+    pub fn new(repository: &'a Repository, lineage: Lineage, world: &'a World) -> Packer<'a> {
         let target = repository.config.packfile.max.min(limits::PACKFILE_TARGET_BYTES);
-        Packer::into(Sink::Store(&*repository.store), &repository.codec, serial, target, world)
+        Packer::into(Sink::Store(&*repository.store), &repository.codec, lineage, target, world)
     }
 
     /// For an archive that was begun with these settings: everything becomes one packfile and one state.
@@ -93,20 +99,21 @@ impl<'a> Packer<'a> {
     pub fn archive(
         archive: Box<dyn Archive>,
         codec: &'a Codec,
-        serial: [u8; 16],
+        repository_id: [u8; 16],
         world: &'a World,
     ) -> Result<Packer<'a>, Error> {
         let assembly = Assembly::begin(archive, codec, world.dice.mac())?;
         let sink = Sink::Archive(Mutex::new(assembly));
-        Ok(Packer::into(sink, codec, serial, limits::PACKFILE_TARGET_BYTES, world))
+        let lineage = Lineage::of_archive(repository_id);
+        Ok(Packer::into(sink, codec, lineage, limits::PACKFILE_TARGET_BYTES, world))
     }
 
-    fn into(sink: Sink<'a>, codec: &'a Codec, serial: [u8; 16], target: u64, world: &'a World) -> Packer<'a> {
+    fn into(sink: Sink<'a>, codec: &'a Codec, lineage: Lineage, target: u64, world: &'a World) -> Packer<'a> {
         Packer {
             codec,
             sink,
             world,
-            serial,
+            lineage,
             target,
             content: Mutex::new(None),
             structure: Mutex::new(None),
@@ -117,6 +124,11 @@ impl<'a> Packer<'a> {
             stored: AtomicU64::new(0),
             published: Mutex::default(),
         }
+    }
+
+    /// How the store that it fills spells states and snapshots.
+    pub fn generation(&self) -> Generation {
+        self.lineage.generation
     }
 
     /// Does `work` while uploaders ship what it packs, and sees them to their end, whatever happens.
@@ -136,6 +148,11 @@ impl<'a> Packer<'a> {
                 }
             }
         })
+    }
+
+    /// Whether it fills an archive, which takes several snapshots.
+    pub fn fills_archive(&self) -> bool {
+        matches!(self.sink, Sink::Archive(_))
     }
 
     /// Bytes sent to the store so far.
@@ -260,6 +277,7 @@ impl<'a> Packer<'a> {
         store.put(Item::Packfile(name), &file)?;
         let bytes = file.len() as u64;
         let mut delta = locked(&self.delta);
+        delta.blobs += records.len();
         delta.packfiles.push((name, timestamp_ns, records));
         delta.bytes += bytes;
         drop(delta);
@@ -269,7 +287,10 @@ impl<'a> Packer<'a> {
     fn checkpoint_if_due(&self) -> Result<(), Error> {
         let now = self.world.clock.monotonic();
         let mut delta = locked(&self.delta);
-        if delta.bytes < CHECKPOINT_BYTES && now.saturating_sub(delta.since) < CHECKPOINT_TIME {
+        let due = delta.bytes >= CHECKPOINT_BYTES
+            || delta.blobs >= CHECKPOINT_BLOBS
+            || now.saturating_sub(delta.since) >= CHECKPOINT_TIME;
+        if !due {
             return Ok(());
         }
         let due = std::mem::replace(&mut *delta, Delta { since: now, ..Delta::default() });
@@ -304,10 +325,9 @@ impl<'a> Packer<'a> {
     }
 
     fn publish(&self, id: Mac, delta: Delta, more: &[Entry]) -> Result<(), Error> {
-        let mut body = state::Builder::new(None);
-        for (packfile, _, records) in &delta.packfiles {
-            for record in records {
-                body.push(&Entry::Location(Location {
+        let locations = delta.packfiles.iter().flat_map(|(packfile, _, records)| {
+            records.iter().map(move |record| {
+                Entry::Location(Location {
                     resource: record.resource,
                     version: record.version,
                     mac: record.mac,
@@ -315,22 +335,16 @@ impl<'a> Packer<'a> {
                     offset: record.offset,
                     length: record.length,
                     flags: record.flags,
-                }));
-            }
-        }
-        more.iter().for_each(|entry| body.push(entry));
-        let nanos = |ns: i64| u64::try_from(ns).unwrap_or(0);
-        for (packfile, timestamp_ns, _) in &delta.packfiles {
-            body.push(&Entry::Packfile { id: *packfile, state: id, timestamp_ns: nanos(*timestamp_ns) });
-        }
-        let body = body.finish(&Meta {
-            version: Version::V1_0_0,
-            timestamp_ns: nanos(self.world.clock.now_ns()),
-            serial: self.serial,
-            parent: None,
+                })
+            })
         });
-        let payload = self.codec.encode(&body, &*self.world.dice);
-        let file = envelope::wrap(Resource::STATE, Version::V1_0_0, &payload, self.codec.keyed());
+        let packfiles = delta.packfiles.iter().map(|(packfile, timestamp_ns, _)| Entry::Packfile {
+            id: *packfile,
+            state: id,
+            timestamp_ns: u64::try_from(*timestamp_ns).unwrap_or(0),
+        });
+        let entries = locations.chain(more.iter().cloned()).chain(packfiles);
+        let (file, _) = self.lineage.state(entries, self.codec, self.world);
         match &self.sink {
             Sink::Store(store) => store.put(Item::State(id), &file)?,
             Sink::Archive(assembly) => locked(assembly).finish(&file)?,

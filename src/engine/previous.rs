@@ -4,7 +4,7 @@ use crate::base::mac::Mac;
 use crate::engine::backup::Previous;
 use crate::engine::blobs::Blobs;
 use crate::engine::error::Error;
-use crate::engine::frames::Remembered;
+use crate::engine::frames::{Known, Remembered};
 use crate::engine::listing::{Directories, Listing};
 use crate::engine::snapshot::Snapshot;
 use crate::format::object::Object;
@@ -35,7 +35,8 @@ impl Previous for Earlier<'_, '_> {
     fn directory(&self, path: &[u8]) -> Result<Option<Remembered>, Error> {
         let Some(object) = self.directories.object(path) else { return Ok(None) };
         let listing = Listing::packed(self.blobs, path, &object)?;
-        listing.map(|record| record.map(|record| record.entry)).collect::<Result<_, _>>().map(Some)
+        let known = listing.filter_map(|record| record.map(|record| Known::of(record.entry)).transpose());
+        known.collect::<Result<_, _>>().map(Some)
     }
 
     fn object(&self, mac: &Mac) -> Result<Object, Error> {

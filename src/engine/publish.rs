@@ -2,6 +2,7 @@
 
 use crate::base::mac::Mac;
 use crate::engine::World;
+use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::Index;
 use crate::engine::repository::Repository;
@@ -10,23 +11,64 @@ use crate::format::kind::{Generation, Resource, Version};
 use crate::format::state::{Builder, Entry, Meta};
 use crate::ports::store::{Access, Item};
 
-/// Refuses a store that must not be written to, before anything was.
-///
-/// # Errors
-/// `Unsupported` for an archive and for a store that another line of Plakar writes.
-pub fn refuse_unwritable(repository: &Repository, index: &Index) -> Result<(), Error> {
-    refuse_archive(repository)?;
-    if index.generation() == Generation::V1_0 {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Unsupported,
-        "this store is written by Plakar v1.1, whose states this program reads but does not write",
-    )
-    .with_remedy("use Plakar v1.1 to change it"))
+/// What a state to be written says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// How states and snapshots are spelled.
+    pub generation: Generation,
+    /// Of the newest state, or the repository's id: nobody acts on it.
+    pub serial: [u8; 16],
+    /// The newest state, which those of v1.1 follow: whoever reads them all reads that one first.
+    pub parent: Mac,
 }
 
-/// Refuses an archive.
+impl Lineage {
+    /// Of what comes next in that store.
+    pub fn of(repository: &Repository, index: &Index) -> Lineage {
+        Lineage {
+            generation: index.generation(),
+            serial: index.serial().unwrap_or(repository.config.repository_id),
+            parent: index.newest_state().unwrap_or(Mac::ZERO),
+        }
+    }
+
+    /// The same, in view of what was published meanwhile.
+    #[must_use]
+    pub fn with(self, newer: &Index) -> Lineage {
+        let generation = match newer.generation() {
+            Generation::V1_0 => self.generation,
+            Generation::V1_1 => Generation::V1_1,
+        };
+        let serial = newer.serial().unwrap_or(self.serial);
+        Lineage { generation, serial, parent: newer.newest_state().unwrap_or(self.parent) }
+    }
+
+    /// Of the one state of an archive.
+    pub fn of_archive(repository_id: [u8; 16]) -> Lineage {
+        Lineage { generation: Generation::V1_0, serial: repository_id, parent: Mac::ZERO }
+    }
+
+    /// The file of a state with these entries, and the MAC of its body.
+    pub fn state(
+        &self,
+        entries: impl IntoIterator<Item = Entry>,
+        codec: &Codec,
+        world: &World,
+    ) -> (Vec<u8>, Mac) {
+        let (version, parent) = match self.generation {
+            Generation::V1_0 => (Version::V1_0_0, None),
+            Generation::V1_1 => (Version::V1_1_0, Some(self.parent)),
+        };
+        let mut builder = Builder::new(parent);
+        entries.into_iter().for_each(|entry| builder.push(&entry));
+        let body =
+            builder.finish(&Meta { version, timestamp_ns: now_ns(world), serial: self.serial, parent });
+        let payload = codec.encode(&body, &*world.dice);
+        (envelope::wrap(Resource::STATE, version, &payload, codec.keyed()), codec.mac(&body))
+    }
+}
+
+/// Refuses an archive, which must not be written to.
 ///
 /// # Errors
 /// `Unsupported`.
@@ -52,19 +94,10 @@ pub fn publish(
     entries: &[Entry],
     world: &World,
 ) -> Result<Mac, Error> {
-    refuse_unwritable(repository, index)?;
-    let mut builder = Builder::new(None);
-    entries.iter().for_each(|entry| builder.push(entry));
-    let body = builder.finish(&Meta {
-        version: Version::V1_0_0,
-        timestamp_ns: now_ns(world),
-        serial: index.serial().unwrap_or(repository.config.repository_id),
-        parent: None,
-    });
-    let codec = &repository.codec;
-    let id = id.unwrap_or_else(|| codec.mac(&body));
-    let payload = codec.encode(&body, &*world.dice);
-    let file = envelope::wrap(Resource::STATE, Version::V1_0_0, &payload, codec.keyed());
+    refuse_archive(repository)?;
+    let lineage = Lineage::of(repository, index);
+    let (file, name) = lineage.state(entries.iter().cloned(), &repository.codec, world);
+    let id = id.unwrap_or(name);
     repository.store.put(Item::State(id), &file)?;
     Ok(id)
 }

@@ -116,7 +116,6 @@ pub fn apply(repository: &Repository, host: Option<&str>, world: &World) -> Resu
         .transpose()?;
     let (mut survey, index) = survey(repository, world)?;
     survey.damaged_locks = damaged_locks;
-    publish::refuse_unwritable(repository, &index)?;
     for broken in &survey.broken {
         if let Some(copy) = &broken.copy {
             repository.store.put(Item::State(broken.id), copy)?;

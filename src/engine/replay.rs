@@ -168,6 +168,7 @@ fn fault(error: Error) -> Fault {
         Kind::Cancelled => FaultKind::Cancelled,
         Kind::Store(kind) => kind,
         Kind::Unsupported => FaultKind::Unsupported,
+        Kind::NotFound => FaultKind::Missing,
         _ => FaultKind::Damaged,
     };
     Fault { kind, message: error.message, remedy: error.remedy }

@@ -251,7 +251,7 @@ impl Repository {
     }
 
     fn read_states(&self, listed: &[Mac], world: &World) -> Result<Builder, Error> {
-        let builder = Mutex::new(Builder::default());
+        let builder = Mutex::new(Builder::of(self.config.generation()));
         states::each(listed, world, &|id| self.read_state(id, &builder))?;
         Ok(builder.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
@@ -273,9 +273,7 @@ impl Repository {
             }
         };
         let state = State::decode(&body, version).map_err(named)?;
-        let mut builder = lock(builder);
-        builder.take(state);
-        builder.merged(*id);
+        lock(builder).take(id, state);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use crate::engine::blobs::{self, Blobs};
 use crate::engine::error::Error;
 use crate::engine::live::{Live, Marked};
 use crate::engine::packer::Packer;
+use crate::engine::publish::Lineage;
 use crate::engine::repository::Repository;
 use crate::engine::writer::{Scratch, Writer};
 use crate::format::kind::Resource;
@@ -52,8 +53,7 @@ pub(super) fn store_anew(
 ) -> Result<Rescued, Error> {
     let repository = blobs.repository();
     let index = repository.load_index(world)?;
-    let serial = index.serial().unwrap_or(repository.config.repository_id);
-    let packer = Packer::new(repository, serial, world);
+    let packer = Packer::new(repository, Lineage::of(repository, &index), world);
     let writer = Writer::new(repository, &index, &packer, world);
     let mut scratch = Scratch::default();
     let rescued = packer.shipping(|| {

@@ -1,5 +1,6 @@
 //! A snapshot as its readers see it: header, directories, entries.
 
+use crate::base::file::{FileInfo, Mode};
 use crate::base::mac::Mac;
 use crate::base::path;
 use crate::engine::blobs::{self, Blobs};
@@ -90,6 +91,9 @@ impl Snapshot {
         let found = tree::find(blobs, tree::FILES, tree, path, tree::Order::Path);
         let by_tree = match found {
             Ok(None) => return Ok(None),
+            Ok(Some(name)) if path == b"/" && self.lacks_its_root(blobs, &name) => {
+                return Ok(Some(self.made_up_root()));
+            }
             Ok(Some(name)) => {
                 blobs.get(Resource::VFS_ENTRY, &name).and_then(|plain| decode_entry(path, &plain))
             }
@@ -110,6 +114,23 @@ impl Snapshot {
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    /// Whether the entry of `/` was never stored. The first backup that Plakar v1.1 makes over a
+    /// snapshot of v1.0 names its entries anew and stores only those that changed; the lists of
+    /// directories hold all the others, but `/` is in no list.
+    fn lacks_its_root(&self, blobs: &Blobs<'_>, name: &Mac) -> bool {
+        self.header.dataset.is_some() && !blobs.index().contains(Resource::VFS_ENTRY, name)
+    }
+
+    fn made_up_root(&self) -> Entry {
+        let info = FileInfo {
+            name: b"/".to_vec(),
+            mode: Mode(Mode::DIR | 0o755),
+            mod_time: self.header.timestamp,
+            ..FileInfo::default()
+        };
+        Entry { parent_path: b"/".to_vec(), info, ..Entry::default() }
     }
 
     /// The entry a path leads to, every symbolic link on the way and at its end followed. Its own

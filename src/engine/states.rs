@@ -85,7 +85,9 @@ pub struct States {
 pub fn read(repository: &Repository, sight: Sight, world: &World) -> Result<States, Error> {
     let mut listed = repository.states()?;
     listed.sort_unstable();
-    let reading = Reading { repository, gathered: Mutex::default() };
+    let builder = Builder::of(repository.config.generation());
+    let gathered = Mutex::new(Gathered { builder, ..Gathered::default() });
+    let reading = Reading { repository, gathered };
     each(&listed, world, &|id| reading.one(id))?;
     let Gathered { mut builder, mut broken, seen } =
         reading.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +114,7 @@ fn lost(repository: &Repository, gone: &[Mac], builder: &mut Builder, broken: &m
         if !state.adds_to(&known) {
             continue;
         }
-        builder.take(state);
+        builder.take(id, state);
         let what = format!("state {id}: this machine has read it before, and it is not in the store");
         let error = Error::new(Kind::Damaged, what);
         broken.push(Broken { id: *id, error, there: false, copy: Some(file) });
@@ -147,12 +149,12 @@ impl Reading<'_> {
                     let foreign = state.names_another(id);
                     let mut gathered = self.lock();
                     gathered.seen.entry(digest).or_default().push((*id, foreign));
-                    gathered.builder.take(state);
+                    gathered.builder.take(id, state);
                     return Ok(());
                 }
                 let what = format!("state {id}: not the one that this machine has read under that name");
                 // Whatever it says, it says it in the wrong place.
-                self.lock().builder.take(state);
+                self.lock().builder.take(id, state);
                 Error::new(Kind::Damaged, what)
             }
             Err(error) if concerns_the_blob(&error) => error,
@@ -161,7 +163,7 @@ impl Reading<'_> {
         let mut gathered = self.lock();
         let whole = copied.is_some();
         if let Some(state) = copied {
-            gathered.builder.take(state);
+            gathered.builder.take(id, state);
         }
         let copy = copy.filter(|_| whole);
         gathered.broken.push(Broken { id: *id, error, there: true, copy });

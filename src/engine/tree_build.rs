@@ -29,7 +29,7 @@ pub const XATTRS: Types = Types { root: Resource::XATTR_BTREE, node: Resource::X
 /// Content types, and directories.
 pub const INDEX: Types = Types { root: Resource::BTREE_ROOT, node: Resource::BTREE_NODE };
 
-/// Keys and values of a tree to be: 40 bytes an entry beside the key itself.
+/// Keys and values of a small tree to be: 48 bytes a pair beside the key itself.
 #[derive(Default)]
 pub struct Pairs {
     keys: Vec<u8>,
@@ -78,41 +78,59 @@ impl Pairs {
     }
 
     fn write_sorted(&self, types: Types, writer: &Writer<'_>, scratch: &mut Scratch) -> Result<Mac, Error> {
-        // From right to left, since a leaf names its right neighbour.
-        let mut next = None;
-        let mut level = Vec::new();
-        for leaf in self.pairs.chunks(FANOUT).rev() {
+        let falling = self.pairs.iter().rev().map(|pair| (self.key(pair).to_vec(), pair.2));
+        write_falling(types, self.pairs.len(), falling, writer, scratch)
+    }
+}
+
+/// Writes the tree of so many pairs, which come from the last to the first, since a leaf names its
+/// right neighbour; gives its root's name.
+///
+/// # Errors
+/// The failure that ends the run.
+pub fn write_falling(
+    types: Types,
+    count: usize,
+    mut falling: impl Iterator<Item = (Vec<u8>, Mac)>,
+    writer: &Writer<'_>,
+    scratch: &mut Scratch,
+) -> Result<Mac, Error> {
+    let mut next = None;
+    let mut level = Vec::with_capacity(count.div_ceil(FANOUT));
+    let mut left = count;
+    while left > 0 {
+        // All leaves are full but the last one, which comes first.
+        let size = (left - 1) % FANOUT + 1;
+        left -= size;
+        let (mut keys, mut values): (Vec<_>, Vec<_>) = falling.by_ref().take(size).unzip();
+        keys.reverse();
+        values.reverse();
+        let first = keys.first().cloned().unwrap_or_default();
+        let node = Node { keys, pointers: Vec::new(), values, next };
+        let mac = writer.put_named(types.node, &node.encode(), scratch)?;
+        next = Some(mac);
+        level.push((first, mac));
+    }
+    level.reverse();
+    if level.is_empty() {
+        level.push((Vec::new(), writer.put_named(types.node, &Node::default().encode(), scratch)?));
+    }
+    while level.len() > 1 {
+        let mut above = Vec::new();
+        for children in balanced(&level) {
             let node = Node {
-                keys: leaf.iter().map(|pair| self.key(pair).to_vec()).collect(),
-                pointers: Vec::new(),
-                values: leaf.iter().map(|pair| pair.2).collect(),
-                next,
+                keys: children.iter().skip(1).map(|(first, _)| first.clone()).collect(),
+                pointers: children.iter().map(|(_, mac)| *mac).collect(),
+                ..Node::default()
             };
             let mac = writer.put_named(types.node, &node.encode(), scratch)?;
-            next = Some(mac);
-            level.push((leaf.first().map(|pair| self.key(pair).to_vec()).unwrap_or_default(), mac));
+            above.push((children.first().map(|(first, _)| first.clone()).unwrap_or_default(), mac));
         }
-        level.reverse();
-        if level.is_empty() {
-            level.push((Vec::new(), writer.put_named(types.node, &Node::default().encode(), scratch)?));
-        }
-        while level.len() > 1 {
-            let mut above = Vec::new();
-            for children in balanced(&level) {
-                let node = Node {
-                    keys: children.iter().skip(1).map(|(first, _)| first.clone()).collect(),
-                    pointers: children.iter().map(|(_, mac)| *mac).collect(),
-                    ..Node::default()
-                };
-                let mac = writer.put_named(types.node, &node.encode(), scratch)?;
-                above.push((children.first().map(|(first, _)| first.clone()).unwrap_or_default(), mac));
-            }
-            level = above;
-        }
-        let root = level.first().map_or(Mac::ZERO, |(_, mac)| *mac);
-        let root = Root { order: ORDER, count: 0, root };
-        writer.put_named(types.root, &root.encode(), scratch)
+        level = above;
     }
+    let root = level.first().map_or(Mac::ZERO, |(_, mac)| *mac);
+    let root = Root { order: ORDER, count: 0, root };
+    writer.put_named(types.root, &root.encode(), scratch)
 }
 
 /// Groups of at most [`FANOUT`] children, as even as can be: an inner node with one child has no key.

@@ -8,7 +8,7 @@ use crate::engine::index::Index;
 use crate::engine::packer::Packer;
 use crate::engine::repository::Repository;
 use crate::format::config::Config;
-use crate::format::kind::Resource;
+use crate::format::kind::{Generation, Resource};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -76,6 +76,11 @@ impl<'a> Writer<'a> {
         self.codec
     }
 
+    /// How snapshots are spelled in what is filled.
+    pub fn generation(&self) -> Generation {
+        self.packer.generation()
+    }
+
     /// What ships the blobs.
     pub fn packer(&self) -> &'a Packer<'a> {
         self.packer
@@ -120,7 +125,11 @@ impl<'a> Writer<'a> {
             return Ok(false);
         }
         // Claimed before it is sealed, so that no two workers store the same blob.
-        if !self.shard(&mac).lock().unwrap_or_else(PoisonError::into_inner).insert(key(resource, &mac)) {
+        // An entry holds its path, so that no other one of the snapshot can be the same.
+        let once = resource == Resource::VFS_ENTRY && !self.packer.fills_archive();
+        if !once
+            && !self.shard(&mac).lock().unwrap_or_else(PoisonError::into_inner).insert(key(resource, &mac))
+        {
             return Ok(false);
         }
         let Scratch { compressed, stored } = scratch;

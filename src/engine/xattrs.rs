@@ -42,7 +42,7 @@ impl<'b, 'r> Xattrs<'b, 'r> {
     /// The value of one attribute of an entry.
     ///
     /// # Errors
-    /// `Damaged` when it is not there or cannot be read; what concerns the store as a whole.
+    /// `NotFound` when the snapshot was made without it; `Damaged` when it cannot be read; what concerns the store as a whole.
     pub fn value(&mut self, path: &[u8], name: &[u8]) -> Result<Vec<u8>, Error> {
         self.load()?;
         let context = || format!("attribute {}", String::from_utf8_lossy(name));
@@ -71,7 +71,7 @@ impl<'b, 'r> Xattrs<'b, 'r> {
         }
         Err(match &self.damage {
             Some(fault) => fault.clone().context(context()),
-            None => Error::new(Kind::Damaged, format!("{}: not in the snapshot", context())),
+            None => Error::new(Kind::NotFound, format!("{}: not in the snapshot", context())),
         })
     }
 

@@ -12,7 +12,10 @@ use crate::base::stamp::Stamp;
 use crate::format::envelope;
 use crate::format::error::FormatError;
 use crate::format::fields::{self, field};
-use crate::format::kind::{Resource, Version};
+use crate::format::kind::{Generation, Resource, Version};
+
+/// What Plakar v1.1 calls the chunker in the stores it makes; v1.0 says `FASTCDC`.
+const CHUNKER_V1_1: &str = "fastcdc-v1.0.0";
 
 /// The settings of a store, written once when it is created.
 #[derive(Clone, Debug, PartialEq)]
@@ -365,6 +368,14 @@ impl Config {
         let Chunking { algorithm, min, normal, max } = &self.chunking;
         Chunker::new(algorithm, *min, *normal, *max)
             .map_err(|detail| FormatError::unsupported("CONFIG, Chunking", detail))
+    }
+
+    /// Which Plakar line made the store: they call their one chunker by different names.
+    pub fn generation(&self) -> Generation {
+        match self.chunking.algorithm.as_str() {
+            CHUNKER_V1_1 => Generation::V1_1,
+            _ => Generation::V1_0,
+        }
     }
 
     /// The key of the store's MACs: the derived key itself, or the hash of the repository id in a

@@ -3,5 +3,4 @@
 pub mod clock;
 pub mod dice;
 pub mod host;
-pub mod shell;
 pub mod signal;

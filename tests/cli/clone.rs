@@ -25,7 +25,7 @@ fn a_clone_is_the_same_store_in_a_directory_and_in_a_bucket() {
         small.home.plakar(&["at", at, "check", "-quiet"]).succeeds().complains("");
         assert_eq!(small.home.plakar(&["at", at, "ls", "-uuid"]).succeeds().stdout, listed);
     }
-    small.run(&["clone", "to", &copy]).exits(1).says("could not clone repository");
+    small.run(&["clone", "to", &copy]).exits(1).says("could not create repository");
     small.run(&["clone", "from", &copy]).exits(1).says("usage: clone to <repository>");
 }
 

@@ -39,7 +39,7 @@ fn maintenance_says_what_it_did_and_waits_as_long_as_told() {
 #[test]
 fn repair_tells_and_does_only_what_it_was_told() {
     let small = SmallStore::new("repair");
-    small.run(&["repair"]).succeeds().prints("info: repair: no state is missing\n");
+    small.run(&["repair"]).succeeds().prints("info: no repairs needed\n");
     let id = small.backup("2025-01-01", "one");
     let state = small.files("states").remove(0);
     let path = small.home.dir().join("store/states").join(&state[..2]).join(&state);

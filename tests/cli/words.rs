@@ -18,6 +18,9 @@ fn malformed_command_lines_are_refused_without_touching_anything() {
         (&["store", "show", "-bogus"], 2, "flag provided but not defined: -bogus\nUsage: store show "),
         (&["mount", "/mnt"], 1, "plakar: mount: not available: "),
         (&["agent"], 1, "plakar: agent: not needed: "),
+        (&["agent", "start", "-foreground"], 1, "plakar: agent: not needed: "),
+        (&["login", "-status"], 1, "plakar: login: not needed: "),
+        (&["ui", "-addr", "localhost:1"], 1, "plakar: ui: not available: "),
         (&["help", "nope"], 1, "plakar: unknown command: nope\n"),
     ];
     for (words, code, complaint) in cases {
@@ -68,4 +71,56 @@ fn a_reader_that_goes_away_is_no_failure() {
         .succeeds()
         .prints("U0\n")
         .complains("");
+}
+
+/// What Plakar v1.0.6 lists when it is called without a command.
+const PLAKARS: &str = "agent archive backup cat check clone create destination diff digest dup help info locate \
+    login logout ls maintenance mount pkg policy prune ptar repair restore rm scheduler server service source \
+    store sync token ui version";
+
+/// Those that are not here.
+const GONE: [&str; 9] =
+    ["agent", "login", "logout", "mount", "scheduler", "server", "service", "token", "ui"];
+
+#[test]
+fn every_command_of_plakar_works_or_says_in_one_line_what_to_use_instead() {
+    let home = Home::new("every-command");
+    for word in PLAKARS.split_whitespace() {
+        home.plakar(&["help", word]).succeeds().complains("");
+        if !GONE.contains(&word) {
+            home.plakar(&[word, "-h"]).succeeds().says("Usage: ");
+            continue;
+        }
+        for more in [&[][..], &["start"], &["-addr", "x", "y"]] {
+            let ran = home.plakar(&[&[word], more].concat()).exits(1).prints("");
+            let begins = format!("plakar: {word}: not ");
+            assert!(ran.stderr.starts_with(&begins) && ran.stderr.lines().count() == 1, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_readme_is_the_list_of_the_program() {
+    let listed = Home::new("readme").plakar::<&str>(&[]).exits(1).stderr;
+    let mut words: Vec<&str> =
+        listed.lines().skip(1).map(|line| line.split_whitespace().next().unwrap()).collect();
+    words.sort_unstable();
+    words.dedup();
+    for word in PLAKARS.split_whitespace() {
+        assert!(words.contains(&word), "{word} is in no list");
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let rows = readme.lines().skip_while(|line| *line != "| commands | |").skip(2);
+    let (mut told, mut gone) = (Vec::new(), Vec::new());
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let (names, about) = row.trim_start_matches('|').split_once('|').unwrap();
+        let names = names.split('`').skip(1).step_by(2);
+        let here = if about.trim().starts_with("not here") { &mut gone } else { &mut told };
+        here.extend(names);
+    }
+    gone.sort_unstable();
+    assert_eq!(gone, GONE);
+    told.extend(gone);
+    told.sort_unstable();
+    assert_eq!(told, words);
 }

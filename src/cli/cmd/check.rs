@@ -163,7 +163,9 @@ fn wanted(opened: &Opened, parsed: &Parsed) -> Result<Vec<(Mac, Argument)>, Fail
         let argument = Argument::parse(word.as_bytes());
         let matches = select::every(&ids, &argument.prefix);
         if matches.is_empty() {
-            return Err(Failure::new(format!("no snapshot has prefix: {}", argument.prefix)));
+            let known = select::every(&opened.index.snapshots(), &argument.prefix);
+            let among = if known.is_empty() { "" } else { " and passes the filters" };
+            return Err(Failure::new(format!("no snapshot has prefix: {}{among}", argument.prefix)));
         }
         wanted.extend(matches.into_iter().map(|id| (id, argument.clone())));
     }

@@ -23,7 +23,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     let place = session.store_named(word)?;
     let to = open::connector(session, &place)?;
     let cloned = clone::clone(&opened.repository, &*to, &opened.world)
-        .map_err(|error| Failure::from(error).context("could not clone repository"))?;
+        .map_err(|error| Failure::from(error).context("could not create repository"))?;
     for damaged in &cloned.damaged {
         session.out.error_line(format!("error: clone: left out: {damaged}"));
     }

@@ -18,6 +18,11 @@ pub static COMMANDS: &[Command] = &[
     gone("ui", "Not available: use ls, cat and info."),
 ];
 
+/// Whether a command is one of them.
+pub fn is_gone(command: &Command) -> bool {
+    COMMANDS.iter().any(|row| row.word == command.word)
+}
+
 const fn gone(word: &'static str, about: &'static str) -> Command {
     Command { word, action: "", synopsis: "", about, options: &[], at: At::Store, run: tell }
 }

@@ -1,5 +1,6 @@
 //! `info`: what a store, or a snapshot, says of itself.
 
+use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
@@ -13,7 +14,7 @@ use crate::engine::errors;
 use crate::engine::retention::Retention;
 use crate::engine::select::{Argument, Filters};
 use crate::engine::snapshot::Snapshot;
-use crate::ports::store::Kind;
+use crate::ports::store::{Item, Kind};
 use std::os::unix::ffi::OsStrExt;
 
 /// Its options.
@@ -101,7 +102,7 @@ fn store(opened: &Opened) -> Result<Sheet, Failure> {
     sheet.end_section();
     let (found, problems) = opened.select(&Filters::default(), &Retention::default())?;
     sheet.text("Snapshots", found.len() + problems.len());
-    let mut stored = 0;
+    let mut stored = opened.repository.store.get(Item::Config, limits::CONFIG_BYTES_MAX)?.len() as u64;
     for kind in [Kind::State, Kind::Packfile, Kind::Lock] {
         stored += opened.repository.store.list(kind)?.iter().map(|file| file.size).sum::<u64>();
     }

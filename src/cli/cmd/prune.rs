@@ -44,7 +44,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         return Err(Failure::new("no filter specified, not going to prune everything"));
     }
     if parsed.switch("apply") {
-        removal::refuse_unwritable(&opened)?;
+        removal::refuse_archive(&opened)?;
     }
     let blobs = opened.blobs();
     let all = snapshot::open_all(&opened.fetcher(&blobs), &opened.index.snapshots())?;

@@ -63,7 +63,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     }
     let packfiles = count(survey.unknown.len(), "packfile", "packfiles");
     match (survey.has_work(), apply) {
-        (false, _) => session.info("repair: no state is missing"),
+        (false, _) => session.info("no repairs needed"),
         (true, false) if survey.unknown.is_empty() => session.say("repair: run with -apply to proceed"),
         (true, false) => {
             session

@@ -31,7 +31,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         return Err(Failure::new("no filter specified, not going to remove everything"));
     }
     if parsed.switch("apply") {
-        removal::refuse_unwritable(&opened)?;
+        removal::refuse_archive(&opened)?;
     }
     let (readable, problems) = opened.select(&filters, &Retention::default())?;
     // What a filter asks is in the header: without it only the id can tell.

@@ -139,7 +139,7 @@ fn copy(
         !removed
     });
     if !selected.is_empty() {
-        publish::refuse_unwritable(&to.repository, &to.index)?;
+        publish::refuse_archive(&to.repository)?;
     }
     {
         let blobs = from.walk_blobs();

@@ -41,12 +41,17 @@ import (
 )
 
 func main() {
+	cache := os.Getenv("INTEROP_CACHE")
+	if cache == "" {
+		fmt.Fprintln(os.Stderr, "INTEROP_CACHE is not set, and the library would write into the working directory")
+		os.Exit(2)
+	}
 	ctx := kcontext.NewKContext()
 	ctx.CWD = "/"
 	ctx.MaxConcurrency = 2
 	ctx.Client = "interop/v1.0"
 	ctx.SetLogger(logging.NewLogger(os.Stdout, os.Stderr))
-	ctx.SetCache(caching.NewManager(pebble.Constructor(os.Getenv("INTEROP_CACHE"))))
+	ctx.SetCache(caching.NewManager(pebble.Constructor(cache)))
 	err := run(ctx, os.Args[1], os.Args[2:])
 	ctx.GetCache().Close()
 	if err != nil {

@@ -2,12 +2,15 @@
 //
 //	interop create LOCATION HASHING COMPRESSION
 //	interop backup LOCATION PATH
+//	interop again LOCATION PATH
+//	interop rm LOCATION
 //	interop ptar FILE HASHING COMPRESSION PATH
 //	interop check LOCATION
 //	interop restore LOCATION DIRECTORY
 //
 // COMPRESSION is a name or "none". The passphrase is INTEROP_PASSPHRASE, none when empty; caches go
-// below INTEROP_CACHE.
+// below INTEROP_CACHE. A backup made again takes the newest snapshot for its cache, as Plakar does;
+// rm removes the newest snapshot.
 package main
 
 import (
@@ -42,12 +45,18 @@ import (
 )
 
 func main() {
+	cache := os.Getenv("INTEROP_CACHE")
+	if cache == "" {
+		fmt.Fprintln(os.Stderr, "INTEROP_CACHE is not set, and the library would write into the working directory")
+		os.Exit(2)
+	}
 	ctx := kcontext.NewKContext()
 	ctx.CWD = "/"
+	ctx.CacheDir = cache
 	ctx.MaxConcurrency = 2
 	ctx.Client = "interop/v1.1"
 	ctx.SetLogger(logging.NewLogger(os.Stdout, os.Stderr))
-	ctx.SetCache(caching.NewManager(pebble.Constructor(os.Getenv("INTEROP_CACHE"))))
+	ctx.SetCache(caching.NewManager(pebble.Constructor(cache)))
 	err := run(ctx, os.Args[1], os.Args[2:])
 	ctx.GetCache().Close()
 	if err != nil {
@@ -71,7 +80,19 @@ func run(ctx *kcontext.KContext, action string, args []string) error {
 	defer repo.Close()
 	switch action {
 	case "backup":
-		return backup(ctx, repo, args[1])
+		return backup(ctx, repo, args[1], nil)
+	case "again":
+		last, err := newest(repo)
+		if err != nil {
+			return err
+		}
+		return backup(ctx, repo, args[1], last)
+	case "rm":
+		last, err := newest(repo)
+		if err != nil {
+			return err
+		}
+		return repo.DeleteSnapshot(last.Header.Identifier)
 	case "check":
 		return check(ctx, repo)
 	case "restore":
@@ -159,7 +180,7 @@ func source(ctx *kcontext.KContext, path string) (*snapshot.Source, error) {
 	return snapshot.NewSource(ctx, imp)
 }
 
-func backup(ctx *kcontext.KContext, repo *repository.Repository, path string) error {
+func backup(ctx *kcontext.KContext, repo *repository.Repository, path string, last *snapshot.Snapshot) error {
 	src, err := source(ctx, path)
 	if err != nil {
 		return err
@@ -170,6 +191,13 @@ func backup(ctx *kcontext.KContext, repo *repository.Repository, path string) er
 		return err
 	}
 	defer snap.Close()
+	if last != nil {
+		cache, err := last.Filesystem()
+		if err != nil {
+			return err
+		}
+		snap.WithVFSCache(cache)
+	}
 	if err := snap.Backup(src); err != nil {
 		return err
 	}
@@ -270,11 +298,10 @@ func check(ctx *kcontext.KContext, repo *repository.Repository) error {
 	return nil
 }
 
-// restore puts what the newest snapshot was made of into the directory, below its whole path.
-func restore(ctx *kcontext.KContext, repo *repository.Repository, directory string) error {
+func newest(repo *repository.Repository) (*snapshot.Snapshot, error) {
 	all, err := snapshots(repo)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var newest *snapshot.Snapshot
 	var when time.Time
@@ -283,11 +310,20 @@ func restore(ctx *kcontext.KContext, repo *repository.Repository, directory stri
 			newest, when = snap, snap.Header.Timestamp
 		}
 	}
+	return newest, nil
+}
+
+// restore puts what the newest snapshot was made of into the directory, below its whole path.
+func restore(ctx *kcontext.KContext, repo *repository.Repository, directory string) error {
+	last, err := newest(repo)
+	if err != nil {
+		return err
+	}
 	exp, err := exporter.NewExporter(ctx, options(), map[string]string{"location": "fs://" + directory})
 	if err != nil {
 		return err
 	}
 	defer exp.Close(ctx)
-	root := newest.Header.GetSource(0).Importer.Directory
-	return newest.Export(exp, root, &snapshot.ExportOptions{})
+	root := last.Header.GetSource(0).Importer.Directory
+	return last.Export(exp, root, &snapshot.ExportOptions{})
 }
