@@ -21,7 +21,7 @@ pub use kloset::{
     ptar, sealed, state, summary, xattr,
 };
 pub use model::repository;
-pub use s3::{s3_address, s3_error, s3_head, s3_list, s3_multipart, s3_sign};
+pub use s3::{s3_address, s3_error, s3_head, s3_identity, s3_json, s3_list, s3_multipart, s3_sign};
 pub use text::{args, dates, ignore, ini, json, location, yaml};
 
 /// Asserts what must hold of any bytes.
@@ -53,6 +53,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("s3_address", s3_address),
     ("s3_error", s3_error),
     ("s3_head", s3_head),
+    ("s3_identity", s3_identity),
+    ("s3_json", s3_json),
     ("s3_list", s3_list),
     ("s3_multipart", s3_multipart),
     ("s3_sign", s3_sign),

@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod dependencies;
 mod engine_backup;
 mod engine_check;
 mod engine_maintenance;
@@ -26,6 +27,7 @@ mod s3_client;
 mod s3_connectors;
 mod s3_defects;
 mod s3_encryption;
+mod s3_identity;
 mod s3_tls;
 mod s3_wire;
 mod security;
@@ -33,3 +35,4 @@ mod seeds;
 mod sigv4;
 mod simulation;
 mod store_contract;
+mod writers;

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Histories, and steps in each.
-const HISTORIES: u64 = 60;
+const HISTORIES: u64 = 100;
 const STEPS: usize = 60;
 
 fn history(seed: u64) -> Vec<Op> {

@@ -2,10 +2,9 @@
 //! sockets: what is survived comes back whole, what is not is told by its name.
 
 use crate::kit::connect_proxy::ConnectProxy;
-use crate::kit::hand_clock::{client, client_with};
-use crate::kit::s3_server::{Rule, S3Server, Trouble};
+use crate::kit::hand_clock::{client, client_with, login};
+use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
 use crate::kit::trees::noise;
-use plakar::base::secret::Secret;
 use plakar::ports::fault::FaultKind;
 use plakar::s3::bucket::{Bucket, PutOptions};
 use plakar::s3::proto::address::Endpoint;
@@ -415,10 +414,10 @@ fn keys_that_do_not_sign_and_servers_that_are_not_there_are_named() {
     let refused = |change: fn(&mut plakar::s3::client::Config)| {
         client_with(&server, change).0.bucket("bucket").unwrap().get_object(b"k", 10).unwrap_err()
     };
-    let fault = refused(|config| config.secret_key = Secret::new(b"wrong".to_vec()));
+    let fault = refused(|config| config.login = login(ACCESS_KEY, "wrong").into());
     assert!(fault.kind == FaultKind::Denied && fault.message.contains("SignatureDoesNotMatch"), "{fault}");
     assert!(!fault.to_string().contains("wrong"));
-    let fault = refused(|config| "nobody".clone_into(&mut config.access_key));
+    let fault = refused(|config| config.login = login("nobody", SECRET_KEY).into());
     assert!(fault.message.contains("InvalidAccessKeyId"), "{fault}");
     let fault = refused(|config| {
         config.endpoint = Endpoint::parse("127.0.0.1:1", false).unwrap();

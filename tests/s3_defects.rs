@@ -3,11 +3,10 @@
 
 use crate::kit::command::{Home, Ran};
 use crate::kit::connect;
-use crate::kit::hand_clock::{client, client_with};
+use crate::kit::hand_clock::{client, client_with, temporary};
 use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
 use crate::kit::trees::noise;
 use plakar::base::mac::Mac;
-use plakar::base::secret::Secret;
 use plakar::connectors::location::Location;
 use plakar::connectors::open;
 use plakar::connectors::options::Options;
@@ -268,7 +267,7 @@ fn defect_10_session_tokens_and_regions_are_known_and_patience_outlasts_ten_atte
         objects.region = Some("eu-central-7".to_owned());
     });
     let token = |config: &mut plakar::s3::client::Config| {
-        config.session_token = Some(Secret::new(b"token".to_vec()));
+        config.login = temporary(ACCESS_KEY, SECRET_KEY, "token").into();
     };
     let put = |client: plakar::s3::client::Client| {
         client.bucket("bucket").unwrap().put_object(b"object", b"x", &PutOptions::default())

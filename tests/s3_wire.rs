@@ -3,13 +3,12 @@
 
 use crate::kit::command::Home;
 use crate::kit::connect;
-use crate::kit::hand_clock::{client, client_of, client_with};
+use crate::kit::hand_clock::{client, client_of, client_with, login};
 use crate::kit::s3_server::objects::Listing;
 use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
 use crate::kit::skip;
 use crate::kit::trees::noise;
 use plakar::base::mac::Mac;
-use plakar::base::secret::Secret;
 use plakar::connectors::location::Location;
 use plakar::connectors::open;
 use plakar::connectors::options::Options;
@@ -328,7 +327,7 @@ fn a_key_of_ones_own_never_crosses_an_open_line() {
     let endpoint = Endpoint::parse("127.0.0.1:1", false).unwrap();
     let key = CustomerKey::parse(&[7; 32]).unwrap();
     let encryption = Encryption::Customer(key);
-    let config = Config { encryption, ..Config::new(endpoint, "key", Secret::new(b"secret".to_vec())) };
+    let config = Config { encryption, ..Config::new(endpoint, login("key", "secret")) };
     let cancel = Cancel::new();
     let clock = Arc::new(SystemClock::new(cancel.clone()));
     let made = Client::new(config, clock, Arc::new(SystemDice), cancel, Arc::new(|_: &str| ()));
@@ -423,8 +422,7 @@ fn minio_tells_which_uploads_nobody_finished_and_ends_them() {
     store.create(b"config").unwrap();
     let cancel = Cancel::new();
     let clock = Arc::new(SystemClock::new(cancel.clone()));
-    let config =
-        Config::new(Endpoint::parse(host, false).unwrap(), "minioadmin", Secret::new(b"minioadmin".to_vec()));
+    let config = Config::new(Endpoint::parse(host, false).unwrap(), login("minioadmin", "minioadmin"));
     let client = Client::new(config, clock, Arc::new(SystemDice), cancel, Arc::new(|_: &str| ())).unwrap();
     let bucket = client.bucket(&place).unwrap();
     let (tell, told) = channel();

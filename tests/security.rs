@@ -372,7 +372,7 @@ fn whoever_alters_the_line_causes_failure_but_no_wrong_restore_and_hears_no_secr
 }
 
 /// Restores through a line on which one byte is altered.
-const ALTERATIONS: usize = 12;
+const ALTERATIONS: usize = 8;
 
 #[test]
 fn a_plaintext_store_in_place_of_an_encrypted_one_is_not_used() {

@@ -149,6 +149,7 @@ macro_rules! replayed {
 
 replayed! {
     args btree chunker config dates dirpack entry envelope header ignore inflate ini json location lock
-    lz4 msgpack object packfile ptar repository s3_address s3_error s3_head s3_list s3_multipart s3_sign sealed state
+    lz4 msgpack object packfile ptar repository s3_address s3_error s3_head s3_identity s3_json s3_list
+    s3_multipart s3_sign sealed state
     summary xattr yaml
 }

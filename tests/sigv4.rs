@@ -45,7 +45,7 @@ fn published_examples_give_their_published_signatures() {
             "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
         ),
     ];
-    let key = day_key(b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524", "us-east-1");
+    let key = day_key(b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524", "us-east-1", "s3");
     for (name, (method, path, query, hash), headers, expected) in cases {
         let headers: Vec<(String, Vec<u8>)> =
             headers.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect();

@@ -82,3 +82,12 @@ pub const S3_PUT_BYTES_MAX: u64 = 5 << 30;
 
 /// Most parts of one upload.
 pub const S3_PARTS_MAX: u64 = 10_000;
+
+/// Largest JSON read. An `mc` configuration of a thousand aliases is 200 KiB.
+pub const S3_JSON_BYTES_MAX: usize = 4 << 20;
+
+/// Deepest JSON followed. What holds credentials reaches 3.
+pub const S3_JSON_DEPTH_MAX: usize = 16;
+
+/// Longest session token. AWS's are under 4 KiB; an answer's head of 64 KiB must hold it.
+pub const S3_TOKEN_BYTES_MAX: usize = 16 << 10;

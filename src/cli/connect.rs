@@ -2,15 +2,16 @@
 
 use crate::cli::exit::Failure;
 use crate::cli::session::{Place, Session};
-use crate::cli::settings::Role;
+use crate::cli::settings::{Options, Role};
 use crate::connectors::context::{Context, Notice, Reading, Writing};
 use crate::connectors::doctor;
 use crate::connectors::location::Location;
-use crate::connectors::open;
+use crate::connectors::{open, options};
 use crate::ports::destination::Destination;
 use crate::ports::source::Source;
 use crate::ports::store::{Item, Store};
 use crate::world::host::{self, Accounts};
+use crate::world::shell;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -43,6 +44,32 @@ pub fn destination(
 ) -> Result<Arc<dyn Destination>, Failure> {
     let location = location(session, Role::Destination, place)?;
     Ok(open::destination(&location, &place.options, &Writing { attributes }, &context(session)?)?)
+}
+
+/// Judges an entry's options as they are written down: those that were `typed`, and others that are
+/// known. What another program wrote there is not what was just typed, and passphrases are for no
+/// connector to see.
+///
+/// # Errors
+/// What is wrong with which.
+pub fn judge(
+    session: &Session,
+    role: Role,
+    entry: &Options,
+    typed: &dyn Fn(&str) -> bool,
+) -> Result<(), Failure> {
+    let mut options = entry.clone();
+    let word = options.remove("location").unwrap_or_default();
+    let location = parse(session, role, word.as_bytes())?;
+    let used_as = match role {
+        Role::Store => options::Role::Store,
+        Role::Source => options::Role::Source,
+        Role::Destination => options::Role::Destination,
+    };
+    let known = options::known(&location.protocol, used_as);
+    let secret = |key: &str| role == Role::Store && matches!(key, "passphrase" | "passphrase_cmd");
+    options.retain(|key, _| !secret(key) && (typed(key) || known.contains(&key.as_str())));
+    Ok(open::judge(&location, used_as, &options)?)
 }
 
 /// Builds any of them and forgets it.
@@ -111,8 +138,11 @@ pub fn shown(session: &Session, place: &Place) -> String {
 /// # Errors
 /// Without a working directory.
 pub fn location(session: &Session, role: Role, place: &Place) -> Result<Location, Failure> {
+    parse(session, role, place.location.as_bytes())
+}
+
+fn parse(session: &Session, role: Role, word: &[u8]) -> Result<Location, Failure> {
     let cwd = context(session)?.cwd;
-    let word = place.location.as_bytes();
     Ok(match role {
         Role::Store => Location::of_store(word, &cwd),
         Role::Source | Role::Destination => Location::parse(word, &cwd),
@@ -140,6 +170,7 @@ fn context(session: &Session) -> Result<Context, Failure> {
         cwd: cwd.as_os_str().as_bytes().to_vec(),
         concurrency: 32,
         environment: Arc::new(|name: &str| std::env::var(name).ok()),
+        shell: Arc::new(shell::line),
         hostname: host::hostname(),
         names: Arc::new(Accounts::load()),
     })

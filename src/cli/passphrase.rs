@@ -4,10 +4,10 @@ use crate::base::secret::Secret;
 use crate::cli::exit::Failure;
 use crate::cli::settings::Options;
 use crate::cli::strength;
+use crate::world::shell;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Tries at a prompt.
 const TRIES: usize = 3;
@@ -34,7 +34,7 @@ pub fn supplied(keyfile: Option<&Path>, options: &mut Options) -> Result<Option<
         return Ok(Some(Secret::new(text.into_bytes())));
     }
     if let Some(command) = command {
-        return run_command(&command).map(Some);
+        return shell::line(&command).map(Some).map_err(|why| Failure::new(format!("passphrase_cmd {why}")));
     }
     let variable = std::env::var_os("PLAKAR_PASSPHRASE").filter(|value| !value.is_empty());
     Ok(variable.map(|value| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value))))
@@ -49,29 +49,6 @@ fn read_keyfile(path: &Path) -> Result<Secret, Failure> {
         bytes.pop();
     }
     Ok(Secret::new(bytes))
-}
-
-fn run_command(command: &str) -> Result<Secret, Failure> {
-    let output = Command::new("/bin/sh")
-        .args(["-c", command])
-        .stdin(Stdio::inherit())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| Failure::new(format!("passphrase_cmd: /bin/sh: {error}")))?;
-    if !output.status.success() {
-        return Err(Failure::new(format!("passphrase_cmd failed: {}", output.status)));
-    }
-    let mut line = output.stdout;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    }
-    if line.is_empty() {
-        return Err(Failure::new("passphrase_cmd printed nothing"));
-    }
-    if line.contains(&b'\n') {
-        return Err(Failure::new("passphrase_cmd returned too many lines"));
-    }
-    Ok(Secret::new(line))
 }
 
 /// Asks once. `label` is what the person sees before the colon.

@@ -4,6 +4,7 @@ use crate::ports::cancel::Cancel;
 use crate::ports::clock::Clock;
 use crate::ports::dice::Dice;
 use crate::ports::names::Names;
+use crate::s3::chain::Shell;
 use std::sync::Arc;
 
 /// Hears what a person should know and no caller can act on: a retry, an attribute that a file
@@ -31,6 +32,8 @@ pub struct Context {
     pub hostname: String,
     /// Environment variables, for what a connector's field keeps there by custom.
     pub environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// Runs a command line and gives the one line that it prints, for secrets that other programs keep.
+    pub shell: Shell,
     /// Account names for owners.
     pub names: Arc<dyn Names>,
 }

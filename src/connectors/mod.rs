@@ -17,6 +17,7 @@ pub mod options;
 pub mod ptar;
 mod s3_client;
 pub mod s3_destination;
+mod s3_identity;
 mod s3_keys;
 mod s3_metadata;
 pub mod s3_source;

@@ -14,10 +14,30 @@ use crate::ports::destination::Destination;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::ports::source::Source;
 use crate::ports::store::Store;
+use crate::s3::trust::Trust;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Judges options as they are written down: their names, and what each says. Whether they suffice is
+/// for later; those of protocols that other programs know are theirs to judge.
+///
+/// # Errors
+/// `Unsupported` for an unknown option or a value that cannot be, each by its name; a file of
+/// certificates that cannot be used.
+pub fn judge(location: &Location, role: Role, given: &Options) -> Result<(), Fault> {
+    let protocol = location.protocol.as_str();
+    if !matches!(protocol, "fs" | "ptar" | "s3") {
+        return Ok(());
+    }
+    options::check(protocol, role, given)?;
+    if protocol == "s3" {
+        S3Location::parse(&location.rest)?;
+        Trust::load(&S3Options::parse(given)?.trust)?;
+    }
+    options::flag(given, "dont_traverse_fs", false).map(|_| ())
+}
 
 /// A store's connector. Options are judged; nothing is contacted but an archive's file.
 ///

@@ -1,11 +1,12 @@
 //! Options of connectors: which there are, and what their values mean.
 
-use crate::base::secret::Secret;
+use crate::connectors::s3_identity::{IDENTITY, TRUST, identity, trust};
 use crate::connectors::s3_transfer::Transfer;
 use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::chain;
+use crate::s3::proto::fault::is_region;
 use crate::s3::trust;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Name and value of each, as the configuration holds them.
 pub type Options = BTreeMap<String, String>;
@@ -21,16 +22,9 @@ pub enum Role {
     Destination,
 }
 
-const S3: [&str; 16] = [
-    "access_key",
-    "secret_access_key",
-    "session_token",
+/// Besides those about who asks and whom to trust.
+const S3: [&str; 8] = [
     "use_tls",
-    "tls_insecure_no_verify",
-    "tls_fingerprint",
-    "ca_file",
-    "client_cert",
-    "client_key",
     "region",
     "virtual_host",
     "bandwidth",
@@ -54,13 +48,14 @@ const STORAGE_CLASSES: [&str; 8] = [
 
 /// The options that a connector knows.
 pub fn known(protocol: &str, role: Role) -> Vec<&'static str> {
-    match (protocol, role) {
-        ("fs", Role::Source) => vec!["dont_traverse_fs"],
-        ("s3", Role::Store) => S3.into_iter().chain(["storage_class"]).collect(),
-        ("s3", Role::Destination) => S3.into_iter().chain(["overwrite", "symlinks"]).collect(),
-        ("s3", Role::Source) => S3.to_vec(),
-        _ => Vec::new(),
-    }
+    let own: &[&str] = match (protocol, role) {
+        ("fs", Role::Source) => &["dont_traverse_fs"],
+        ("s3", Role::Store) => &["storage_class"],
+        ("s3", Role::Destination) => &["overwrite", "symlinks"],
+        _ => &[],
+    };
+    let shared: &[&[&str]] = if protocol == "s3" { &[&IDENTITY, &TRUST, &S3] } else { &[] };
+    [shared.concat().as_slice(), own].concat()
 }
 
 /// Refuses what the connector would pass over.
@@ -105,12 +100,8 @@ pub(super) fn invalid(name: &str, expected: &str) -> Fault {
 /// How to reach a server, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Options {
-    /// Name of the key.
-    pub access_key: String,
-    /// The key.
-    pub secret_access_key: Secret,
-    /// Of temporary keys.
-    pub session_token: Option<Secret>,
+    /// Who asks.
+    pub identity: chain::Wanted,
     /// Whether to speak TLS.
     pub use_tls: bool,
     /// Whose certificates are accepted, and which one is shown.
@@ -142,23 +133,25 @@ pub enum Overwrite {
 }
 
 impl S3Options {
-    /// Reads options that [`check`] has passed.
+    /// Reads options that [`check`] has passed. Whether they are complete is for the client to say.
     ///
     /// # Errors
-    /// `Unsupported`, naming the option.
+    /// `Unsupported`, naming the option whose value cannot be.
     pub fn parse(options: &Options) -> Result<S3Options, Fault> {
-        let required = |name: &str| {
-            let given = options.get(name).filter(|value| !value.is_empty());
-            given.cloned().ok_or_else(|| Fault::new(FaultKind::Unsupported, format!("missing {name}")))
-        };
-        let optional = |name: &str| options.get(name).filter(|value| !value.is_empty()).cloned();
+        let optional = |name: &str| text(options, name);
         Ok(S3Options {
-            access_key: required("access_key")?,
-            secret_access_key: Secret::new(required("secret_access_key")?.into_bytes()),
-            session_token: optional("session_token").map(|token| Secret::new(token.into_bytes())),
+            identity: identity(options)?,
             use_tls: flag(options, "use_tls", true)?,
             trust: trust(options)?,
-            region: optional("region"),
+            region: match optional("region") {
+                Some(region) if !is_region(&region) => {
+                    return Err(invalid(
+                        "region",
+                        "letters, digits, dots, dashes and underscores are expected",
+                    ));
+                }
+                region => region,
+            },
             virtual_host: match options.contains_key("virtual_host") {
                 true => Some(flag(options, "virtual_host", false)?),
                 false => None,
@@ -183,40 +176,9 @@ impl S3Options {
     }
 }
 
-fn text(options: &Options, name: &str) -> Option<String> {
+/// A value that is not empty.
+pub(super) fn text(options: &Options, name: &str) -> Option<String> {
     options.get(name).filter(|value| !value.is_empty()).cloned()
-}
-
-/// A file by its absolute path: commands run in more than one directory.
-fn file(options: &Options, name: &str) -> Result<Option<PathBuf>, Fault> {
-    match text(options, name).map(PathBuf::from) {
-        Some(path) if !path.is_absolute() => Err(invalid(name, "an absolute path is expected")),
-        path => Ok(path),
-    }
-}
-
-fn trust(options: &Options) -> Result<trust::Wanted, Fault> {
-    let fingerprint = |text: &str| {
-        let digits = text.trim().replace(':', "");
-        let digits = digits.strip_prefix("sha256").unwrap_or(&digits);
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).ok().map(|()| bytes)
-    };
-    let fingerprints = text(options, "tls_fingerprint")
-        .map(|list| list.split(',').map(fingerprint).collect::<Option<Vec<_>>>());
-    Ok(trust::Wanted {
-        insecure: flag(options, "tls_insecure_no_verify", false)?,
-        fingerprints: fingerprints.unwrap_or_else(|| Some(Vec::new())).ok_or_else(|| {
-            invalid("tls_fingerprint", "the SHA-256 of a certificate is expected: 64 hexadecimal digits, colons between them or not, several after commas")
-        })?,
-        authorities: file(options, "ca_file")?,
-        identity: match (file(options, "client_cert")?, file(options, "client_key")?) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            (Some(_), None) => return Err(Fault::new(FaultKind::Unsupported, "client_cert without client_key")),
-            (None, Some(_)) => return Err(Fault::new(FaultKind::Unsupported, "client_key without client_cert")),
-        },
-    })
 }
 
 /// The header's value; none for the class that every server has anyway.
@@ -300,10 +262,17 @@ mod tests {
     #[test]
     fn wrong_values_are_named() {
         let keys = [("access_key", "a"), ("secret_access_key", "hush")];
-        let cases: [(&[(&str, &str)], &str); 10] = [
-            (&[], "missing access_key"),
-            (&keys[..1], "missing secret_access_key"),
-            (&[keys[0], ("secret_access_key", "")], "missing secret_access_key"),
+        let cases: [(&[(&str, &str)], &str); 17] = [
+            (&[("region", "eu/west")], "invalid region value"),
+            (&[("access_key_env", "$KEY")], "invalid access_key_env value"),
+            (&[("sts_endpoint", "minio:9000")], "invalid sts_endpoint value"),
+            (&[("instance_metadata", "perhaps")], "invalid instance_metadata value"),
+            (&[("shared_credentials_file", "credentials")], "invalid shared_credentials_file value"),
+            (&[("web_identity_token_file", "./token")], "invalid web_identity_token_file value"),
+            (&[("ca_file", "ca.pem")], "invalid ca_file value"),
+            (&[("client_cert", "/c.pem")], "client_cert without client_key"),
+            (&[("client_key", "/c.pem")], "client_key without client_cert"),
+            (&[("tls_fingerprint", "abc")], "invalid tls_fingerprint value"),
             (&[keys[0], keys[1], ("use_tls", "yes")], "invalid use_tls value"),
             (&[keys[0], keys[1], ("tls_insecure_no_verify", "")], "invalid tls_insecure_no_verify value"),
             (&[keys[0], keys[1], ("storage_class", "COLD")], "invalid storage_class value"),

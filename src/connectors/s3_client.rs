@@ -5,6 +5,7 @@ use crate::connectors::location::S3Location;
 use crate::connectors::options::S3Options;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
+use crate::s3::chain::{Surroundings, choose};
 use crate::s3::client::{Client, Config};
 use crate::s3::proto::address::{Addressing, Endpoint};
 use crate::s3::proto::proxy::Proxies;
@@ -18,22 +19,33 @@ use std::sync::Arc;
 pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> Result<Bucket, Fault> {
     let endpoint = Endpoint::parse(&location.host, options.use_tls)
         .map_err(|why| Fault::new(FaultKind::Unsupported, format!("{location}: {why}")))?;
+    let trust = Trust::load(&options.trust)?;
+    let proxies = Proxies::from_environment(&*context.environment);
+    let around = Surroundings {
+        endpoint: endpoint.clone(),
+        region: options.region.clone(),
+        trust: trust.clone(),
+        has_certificate: options.trust.identity.is_some(),
+        proxies: proxies.clone(),
+        environment: Arc::clone(&context.environment),
+        shell: Arc::clone(&context.shell),
+    };
+    let login = choose(&options.identity, &around)?;
     let config = Config {
         region: options.region.clone(),
-        session_token: options.session_token.clone(),
         addressing: match options.virtual_host {
             None => Addressing::Auto,
             Some(true) => Addressing::VirtualHost,
             Some(false) => Addressing::Path,
         },
-        proxies: Proxies::from_environment(&*context.environment),
-        trust: Some(Trust::load(&options.trust)?),
+        proxies,
+        trust: Some(trust),
         connections: context.concurrency,
         bandwidth: options.transfer.bandwidth,
         encryption: options.transfer.encryption.clone(),
         parts_max: options.transfer.parts_max,
         trace: context.trace.clone(),
-        ..Config::new(endpoint, options.access_key.clone(), options.secret_access_key.clone())
+        ..Config::new(endpoint, login)
     };
     let client = Client::new(
         config,

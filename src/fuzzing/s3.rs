@@ -5,13 +5,17 @@ use crate::fuzzing::line;
 use crate::s3::proto::address::{Addressing, Endpoint, Key, check_bucket, place};
 use crate::s3::proto::escape::{Plus, decode, encode_query};
 use crate::s3::proto::fault::{Failure, is_region};
+use crate::s3::proto::identity::{
+    Keys, parse_assumed, parse_issued, parse_mc_config, parse_mc_host, parse_profile, parse_refusal,
+};
 use crate::s3::proto::list::{self, Next as Onward, Progress};
 use crate::s3::proto::multipart::{self, Completed, Pending};
 use crate::s3::proto::object::{check_range, parse_head, put, whole_length};
 use crate::s3::proto::reply::Head;
 use crate::s3::proto::retry::{self, History, Next, Outlook, decide};
 use crate::s3::proto::sign::{Signer, canonical_request, day_key, sign};
-use crate::s3::proto::{date, xml};
+use crate::s3::proto::{date, json, xml};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Keys beyond this no longer fit the cap of one element once every byte is escaped.
@@ -141,6 +145,60 @@ pub fn s3_multipart(data: &[u8]) {
     }
 }
 
+/// A line that names a profile or an alias, then a text that may hold credentials: what comes out can
+/// sign, and what is refused is told in one line.
+pub fn s3_identity(data: &[u8]) {
+    let mut rest = data;
+    let name = String::from_utf8_lossy(line(&mut rest)).into_owned();
+    let text = String::from_utf8_lossy(rest).into_owned();
+    let told = |text: &str| {
+        assert!(!text.chars().any(char::is_control) && text.chars().count() < 1000, "{text:?}");
+    };
+    told(&parse_refusal(rest));
+    for found in [
+        parse_profile(&text, &name),
+        parse_mc_config(rest, &name),
+        parse_mc_host(&text),
+        parse_issued(rest),
+        parse_assumed(rest),
+    ] {
+        let Keys { access_key, secret_key, session_token, .. } = match found {
+            Ok(keys) => keys,
+            Err(why) => {
+                told(&why.replace(&format!("{name:?}"), ""));
+                continue;
+            }
+        };
+        assert!(!access_key.is_empty() && access_key.chars().all(|c| c.is_ascii_graphic()), "{access_key:?}");
+        assert!(!secret_key.expose().is_empty());
+        let header = |token: &[u8]| !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
+        assert!(session_token.is_none_or(|token| header(token.expose())));
+    }
+}
+
+/// Names and texts of an object, written anew, read the same; and no value that was cut is accepted.
+pub fn s3_json(data: &[u8]) {
+    let mut found = BTreeMap::new();
+    let whole = json::read(data, &mut |path, text| {
+        assert!(path.len() <= crate::base::limits::S3_JSON_DEPTH_MAX);
+        if let [name] = path {
+            found.insert(name.clone(), text.to_owned());
+        }
+    });
+    if whole.is_err() {
+        return;
+    }
+    let body = crate::cli::json::object(&found);
+    let mut again = BTreeMap::new();
+    json::read(body.as_bytes(), &mut |path, text| {
+        again.insert(path.concat(), text.to_owned());
+    })
+    .expect("JSON in our own words");
+    assert_eq!(again, found);
+    let cut = data.len() % body.len();
+    assert!(json::read(&body.as_bytes()[..cut], &mut |_, _| ()).is_err(), "cut at {cut}: {body}");
+}
+
 /// A line of status, then headers as `name: value`: nothing is read out of them that contradicts
 /// itself.
 pub fn s3_head(data: &[u8]) {
@@ -194,7 +252,8 @@ pub fn s3_sign(data: &[u8]) {
             access_key: "access",
             session_token: None,
             region: &region,
-            day_key: &day_key(secret, "20130524", &region),
+            service: "s3",
+            day_key: &day_key(secret, "20130524", &region, "s3"),
         };
         let headers = sign(&request, &place, &signer, 1_369_353_600, "UNSIGNED-PAYLOAD");
         (place, request, headers)

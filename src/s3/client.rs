@@ -11,11 +11,13 @@ use crate::s3::bucket::Bucket;
 use crate::s3::create::Conditions;
 use crate::s3::http::{ANSWER, CONNECT, Incoming, Outgoing, Settings, Wire, proxy, uri};
 use crate::s3::interrupt::Watch;
+use crate::s3::login::Login;
 use crate::s3::payload::Payload;
 use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
 use crate::s3::proto::date::amz_date;
 use crate::s3::proto::encryption::Encryption;
 use crate::s3::proto::fault::{Failure, Kind, is_region};
+use crate::s3::proto::identity::Keys;
 use crate::s3::proto::pace::Pace;
 use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
@@ -50,12 +52,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     /// For signatures; `us-east-1` until the server says otherwise when `None`.
     pub region: Option<String>,
-    /// The access key's name.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: Secret,
-    /// Of temporary credentials.
-    pub session_token: Option<Secret>,
+    /// Who asks.
+    pub login: Arc<Login>,
     /// Where the bucket's name stands.
     pub addressing: Addressing,
     /// Proxies to reach it through.
@@ -82,13 +80,11 @@ pub struct Config {
 impl Config {
     /// With defaults for the rest: path or host by the endpoint, no proxy, 16 connections, 5 minutes for one
     /// request, 60 seconds of silence.
-    pub fn new(endpoint: Endpoint, access_key: impl Into<String>, secret_key: Secret) -> Config {
+    pub fn new(endpoint: Endpoint, login: Login) -> Config {
         Config {
             endpoint,
             region: None,
-            access_key: access_key.into(),
-            secret_key,
-            session_token: None,
+            login: Arc::new(login),
             addressing: Addressing::Auto,
             proxies: Proxies::default(),
             trust: None,
@@ -125,13 +121,6 @@ impl Client {
         notice: Notice,
     ) -> Result<Client, Fault> {
         let refuse = |why: &str| Err(Fault::new(FaultKind::Unsupported, why));
-        let plain = |c: char| c.is_ascii_graphic() && c != ',' && c != '/';
-        if config.access_key.is_empty() || !config.access_key.chars().all(plain) {
-            return refuse("access_key is empty or has characters that no access key has");
-        }
-        if config.secret_key.expose().is_empty() {
-            return refuse("secret_access_key is empty");
-        }
         if config.region.as_deref().is_some_and(|region| !is_region(region)) {
             return refuse("region is made of letters, digits, dots, dashes and underscores");
         }
@@ -199,8 +188,8 @@ pub struct Core {
     notice: Notice,
     wire: Arc<Wire>,
     region: Mutex<String>,
-    /// Day, region and the key they give.
-    day_key: Mutex<Option<(String, String, [u8; 32])>>,
+    /// Keys, day and region, and the key they give.
+    day_key: Mutex<Option<(Arc<Keys>, String, String, [u8; 32])>>,
     retries: Mutex<Pace>,
     skew_secs: AtomicI64,
     reached: AtomicBool,
@@ -267,7 +256,12 @@ impl Core {
                 return refuse(Failure::new(Kind::Line, ""), history, true);
             }
             history.attempts += 1;
-            let mut failure = match self.once(&request, payload, ask_first, last_words).and_then(&mut *take) {
+            let keys = self.config.login.keys(self.now(), &*self.notice);
+            let answer = match &keys {
+                Ok(keys) => self.once(&request, keys, payload, ask_first, last_words),
+                Err(failure) => Err(failure.clone()),
+            };
+            let mut failure = match answer.and_then(&mut *take) {
                 Ok(value) => {
                     self.reached.store(true, Ordering::Relaxed);
                     return Ok(value);
@@ -315,6 +309,12 @@ impl Core {
                 Next::CorrectClock(time) => {
                     history.clock_corrected = true;
                     self.correct_clock(time);
+                }
+                Next::RenewKeys => {
+                    history.keys_renewed = true;
+                    if let Ok(keys) = &keys {
+                        self.config.login.expire(keys);
+                    }
                 }
                 Next::UseRegion(region) => {
                     history.region_corrected = true;
@@ -414,15 +414,16 @@ impl Core {
     fn once(
         &self,
         request: &Request,
+        keys: &Arc<Keys>,
         payload: &Payload<'_>,
         ask_first: bool,
         last_words: bool,
     ) -> Result<Incoming, Failure> {
         let Some(trace) = &self.config.trace else {
-            return self.attempt(request, payload, ask_first, last_words);
+            return self.attempt(request, keys, payload, ask_first, last_words);
         };
         let started = self.clock.monotonic();
-        let answer = self.attempt(request, payload, ask_first, last_words);
+        let answer = self.attempt(request, keys, payload, ask_first, last_words);
         let took = self.clock.monotonic().saturating_sub(started).as_millis();
         let outcome = match &answer {
             Ok(answer) => answer.head.status.to_string(),
@@ -435,6 +436,7 @@ impl Core {
     fn attempt(
         &self,
         request: &Request,
+        keys: &Arc<Keys>,
         payload: &Payload<'_>,
         ask_first: bool,
         last_words: bool,
@@ -448,11 +450,12 @@ impl Core {
         let place = place(&config.endpoint, config.addressing, &request.bucket, request.key.as_ref())
             .map_err(|why| Failure::new(Kind::Unsupported, why))?;
         let (now, region) = (self.now(), self.region());
-        let day_key = self.day_key(&amz_date(now).day, &region);
+        let day_key = self.day_key(keys, &amz_date(now).day, &region);
         let signer = Signer {
-            access_key: &config.access_key,
-            session_token: config.session_token.as_ref().map(Secret::expose),
+            access_key: &keys.access_key,
+            session_token: keys.session_token.as_ref().map(Secret::expose),
             region: &region,
+            service: "s3",
             day_key: &day_key,
         };
         let headers = sign(&request, &place, &signer, now, payload.hash(config.endpoint.tls()));
@@ -479,6 +482,10 @@ impl Core {
             let told = failure.detail.trim_end_matches('.');
             failure.detail = format!("{told}; sse_customer_key may not be the one it was stored with").into();
         }
+        // What MinIO says of temporary keys that it has cleared away.
+        if &*failure.code == "InvalidAccessKeyId" && keys.session_token.is_some() {
+            failure.kind = Kind::Expired;
+        }
         // HEAD has no body to say so in.
         if request.method == Method::Head && request.key.is_some() && failure.status == Some(400) {
             failure.remedy.get_or_insert("an object encrypted with a key of its own needs sse_customer_key");
@@ -486,13 +493,17 @@ impl Core {
         Err(failure)
     }
 
-    fn day_key(&self, day: &str, region: &str) -> [u8; 32] {
+    fn day_key(&self, keys: &Arc<Keys>, day: &str, region: &str) -> [u8; 32] {
         let mut known = self.day_key.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
-            Some((of_day, of_region, key)) if of_day == day && of_region == region => *key,
+            Some((of_keys, of_day, of_region, key))
+                if Arc::ptr_eq(of_keys, keys) && of_day == day && of_region == region =>
+            {
+                *key
+            }
             _ => {
-                let key = day_key(self.config.secret_key.expose(), day, region);
-                *known = Some((day.to_owned(), region.to_owned(), key));
+                let key = day_key(keys.secret_key.expose(), day, region, "s3");
+                *known = Some((Arc::clone(keys), day.to_owned(), region.to_owned(), key));
                 key
             }
         }

@@ -5,12 +5,15 @@
 //! wire itself is behind `http`, `names` and `tls`, the only files that name an HTTP library; [`trust`] says whose
 //! certificates are accepted.
 //!
+//! [`chain`] decides where keys come from, [`login`] fetches and renews them.
+//!
 //! What a server does differently is learnt from its refusals and kept for the run: its region and
 //! clock, whether it wants a body's MD5, lists in version 1, keeps to `If-None-Match` (`create`).
 //! Nothing of unknown length is ever sent, and no checksum but the signature's own SHA-256 unless
 //! it is asked for: those are what no server refuses.
 
 pub mod bucket;
+pub mod chain;
 pub mod client;
 mod create;
 mod download;
@@ -18,6 +21,8 @@ mod file;
 pub mod greet;
 mod http;
 mod interrupt;
+mod issuer;
+pub mod login;
 mod names;
 mod payload;
 pub mod proto;

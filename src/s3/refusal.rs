@@ -38,7 +38,7 @@ impl Refusal {
         let kind = match failure.kind {
             Kind::Missing | Kind::MissingBucket => FaultKind::Missing,
             Kind::Exists => FaultKind::Exists,
-            Kind::Denied | Kind::Clock => FaultKind::Denied,
+            Kind::Denied | Kind::Clock | Kind::Expired => FaultKind::Denied,
             Kind::Busy => FaultKind::Busy,
             Kind::Unreachable | Kind::Line => FaultKind::Broken,
             Kind::Damaged => FaultKind::Damaged,

@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod dice;
 pub mod host;
+pub mod shell;
 pub mod signal;

@@ -19,16 +19,18 @@ fn an_entry_lives_from_add_to_rm() {
     let home = Home::new("entries");
     for (role, plural) in [("store", "stores"), ("source", "sources"), ("destination", "destinations")] {
         let run = |words: &[&str]| home.plakar(&[&[role], words].concat());
-        run(&["add", "@x", "location=/srv/x", "empty="]).succeeds().prints_nothing();
+        run(&["add", "@x", "location=s3://h/x", "region="]).succeeds().prints_nothing();
         run(&["add", "x", "/srv/y"]).exits(1).complains(&format!("plakar: {role} \"x\" already exists\n"));
-        run(&["set", "x", "k=a=b", "location=/srv/z"]).succeeds().prints_nothing();
-        run(&["unset", "x", "empty", "never"]).succeeds().prints_nothing();
+        run(&["set", "x", "external_id=a=b", "location=s3://h/z"]).succeeds().prints_nothing();
+        run(&["unset", "x", "region", "never"]).succeeds().prints_nothing();
         run(&["unset", "x", "location"]).exits(1).complains("plakar: cannot unset location\n");
-        run(&["show"]).succeeds().prints("x:\n    k: a=b\n    location: /srv/z\n");
+        run(&["show"]).succeeds().prints("x:\n    external_id: a=b\n    location: s3://h/z\n");
         let text = fs::read_to_string(home.settings(&format!("{plural}.yml"))).unwrap();
         assert_eq!(
             text,
-            format!("version: v1.0.0\n{plural}:\n    x:\n        k: a=b\n        location: /srv/z\n")
+            format!(
+                "version: v1.0.0\n{plural}:\n    x:\n        external_id: a=b\n        location: s3://h/z\n"
+            )
         );
         run(&["rm", "x"]).succeeds().prints_nothing();
         run(&["rm", "x"]).exits(1).complains(&format!("plakar: {role} \"x\" does not exist\n"));
@@ -171,4 +173,69 @@ fn other_programs_files_can_be_imported() {
         .succeeds()
         .prints("r:\n    location: rclone://\n    rclone_type: drive\n");
     home.plakar(&["source", "import"]).exits(1).complains("plakar: no valid sources found in config\n");
+}
+
+#[test]
+fn options_are_judged_when_they_are_written_down() {
+    let home = Home::new("entries-judged");
+    let place = "s3://h:9000/bucket";
+    let pem = home.dir().join("ca.pem");
+    fs::write(&pem, "no certificate\n").unwrap();
+    let ca_file = format!("ca_file={}", pem.display());
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        (
+            "store",
+            &[place, "acess_key=a"],
+            &["unknown option \"acess_key\" of a s3 store", "did you mean access_key?"],
+        ),
+        ("source", &[place, "storage_class=GLACIER"], &["unknown option \"storage_class\" of a s3 source"]),
+        ("source", &[place, "passphrase=p"], &["unknown option \"passphrase\" of a s3 source"]),
+        (
+            "destination",
+            &[place, "overwrite=maybe"],
+            &["invalid overwrite value", "always, if-different, never"],
+        ),
+        ("store", &[place, "storage_class=FROZEN"], &["invalid storage_class value", "GLACIER_IR"]),
+        ("store", &[place, "use_tls=perhaps"], &["invalid use_tls value", "true or false"]),
+        (
+            "store",
+            &[place, "tls_fingerprint=abc"],
+            &["invalid tls_fingerprint value", "64 hexadecimal digits"],
+        ),
+        ("store", &[place, "ca_file=ca.pem"], &["invalid ca_file value", "absolute path"]),
+        ("store", &[place, &ca_file], &["ca_file /", "no certificate in PEM form"]),
+        ("store", &[place, "ca_file=/nowhere/ca.pem"], &["ca_file /nowhere/ca.pem: no such file"]),
+        ("store", &[place, "sts_endpoint=minio"], &["invalid sts_endpoint value", "http://host:port"]),
+        ("store", &["s3://h:9000"], &["no bucket", "s3://HOST[:PORT]/BUCKET[/PREFIX]"]),
+        (
+            "store",
+            &["/srv/kloset", "use_tls=false"],
+            &["unknown option \"use_tls\" of a fs store", "it takes none"],
+        ),
+        ("source", &["/srv", "dont_traverse_fs=perhaps"], &["invalid dont_traverse_fs value"]),
+    ];
+    for (role, words, said) in cases {
+        let ran = home.plakar(&[&[*role, "add", "x"], *words].concat()).exits(1).prints("");
+        assert!(
+            said.iter().all(|text| ran.stderr.contains(text)) && ran.stderr.lines().count() == 1,
+            "{ran}"
+        );
+        // Nothing was kept, and the same goes for a change.
+        home.plakar(&[role, "add", "x", words[0].trim_end_matches("://h:9000")]).succeeds();
+        let before = fs::read(home.settings(&format!("{role}s.yml"))).unwrap();
+        let location = format!("location={}", words[0]);
+        let pairs = [&[location.as_str()], &words[1..]].concat();
+        let ran = home.plakar(&[&[*role, "set", "x"], &*pairs].concat()).exits(1).prints("");
+        assert!(said.iter().all(|text| ran.stderr.contains(text)), "{ran}");
+        assert_eq!(fs::read(home.settings(&format!("{role}s.yml"))).unwrap(), before);
+        home.plakar(&[role, "rm", "x"]).succeeds();
+    }
+    // Keys may follow later, a store's passphrase is no connector's, and other protocols are other programs'.
+    home.plakar(&["store", "add", "later", place, "passphrase=p", "use_tls=false"]).succeeds();
+    home.plakar(&["store", "set", "later", "access_key=a", "secret_access_key=b"]).succeeds();
+    home.plakar(&["source", "add", "mail", "imap://host", "username=u"]).succeeds();
+    // What another program wrote does not stand in the way of a change.
+    home.plakar_with_input(&["store", "import"], b"other: {location: 's3://h/b', root: /x}\n").succeeds();
+    home.plakar(&["store", "set", "other", "use_tls=false"]).succeeds();
+    home.plakar(&["store", "set", "other", "root=/y"]).exits(1).says("unknown option \"root\"");
 }

@@ -27,6 +27,7 @@ mod ptar;
 mod refusals;
 mod restore;
 mod rm;
+mod secrets;
 mod small;
 mod sync;
 mod words;

@@ -64,8 +64,12 @@ fn a_store_that_cannot_be_opened_is_told_in_two_lines() {
     );
     add(&home, "down", &format!("s3://{closed}/kloset"), ACCESS_KEY, SECRET_KEY, "use_tls=false");
     add(&home, "tls", &here, ACCESS_KEY, SECRET_KEY, "use_tls=true");
-    add(&home, "bool", &here, ACCESS_KEY, SECRET_KEY, "use_tls=perhaps");
-    add(&home, "class", &here, ACCESS_KEY, SECRET_KEY, "storage_class=FROZEN");
+    // Nothing judges what another program wrote down until it is used.
+    for (name, option) in [("bool", "use_tls: perhaps"), ("class", "storage_class: FROZEN")] {
+        let keys = format!("access_key: {ACCESS_KEY}, secret_access_key: {SECRET_KEY}");
+        let entry = format!("{name}: {{location: '{here}', {keys}, {option}}}\n");
+        home.plakar_with_input(&["store", "import"], entry.as_bytes()).succeeds();
+    }
     home.plakar(&["store", "add", "keyless", &here, "use_tls=false"]).succeeds();
     let cases: &[(&str, &[&str])] = &[
         ("@wrong-key", &["InvalidAccessKeyId", "check access_key"]),

@@ -25,6 +25,7 @@ pub fn context() -> (Context, Remarks) {
         cwd: b"/".to_vec(),
         concurrency: 4,
         environment: Arc::new(|_: &str| None),
+        shell: Arc::new(plakar::world::shell::line),
         hostname: "testhost".to_owned(),
         names: Arc::new(Accounts::parse(b"root:x:0:0::/:\n", b"root:x:0:\n")),
     };

@@ -7,6 +7,7 @@ pub mod connect;
 pub mod connect_proxy;
 pub mod damage;
 pub mod hand_clock;
+pub mod http_script;
 pub mod json;
 pub mod manifest;
 pub mod memory_store;

@@ -41,6 +41,15 @@ pub fn minio() -> Option<String> {
     address
 }
 
+/// The `mc` program, which makes users and policies.
+pub fn mc_program() -> Option<PathBuf> {
+    let path = std::env::var_os("PLAKAR_TEST_MC").map(PathBuf::from);
+    if path.is_none() {
+        missing("no mc program (tests/run gets one)");
+    }
+    path
+}
+
 /// The MinIO program, for tests that start a server of their own.
 pub fn minio_program() -> Option<PathBuf> {
     let path = std::env::var_os("PLAKAR_TEST_MINIO_BIN").map(PathBuf::from);

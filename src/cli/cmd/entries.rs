@@ -142,11 +142,11 @@ fn add(session: &mut Session, command: &Command, parsed: Parsed) -> Result<u8, F
         let (key, value) = pair(word).ok_or_else(usage)?;
         options.insert(key, value);
     }
-    let named = &mut session.settings.of_mut(role).named;
-    if named.contains_key(&name) {
+    if session.settings.of(role).named.contains_key(&name) {
         return Err(Failure::new(format!("{} {name:?} already exists", role.word())));
     }
-    named.insert(name, options);
+    connect::judge(session, role, &options, &|_| true)?;
+    session.settings.of_mut(role).named.insert(name, options);
     save(session, role)
 }
 
@@ -156,8 +156,10 @@ fn set(session: &mut Session, command: &Command, parsed: Parsed) -> Result<u8, F
     if words.is_empty() {
         return Err(Failure::new(format!("Usage: plakar {} set <name> <key>=<value>...", role.word())));
     }
-    let missing = unknown(session, role, &name, "does not exists");
-    let Some(options) = session.settings.of_mut(role).named.get_mut(&name) else { return Err(missing) };
+    let Some(before) = session.settings.of(role).named.get(&name) else {
+        return Err(unknown(session, role, &name, "does not exists"));
+    };
+    let mut options = before.clone();
     for word in &words {
         let Some((key, value)) = pair(word) else {
             return Err(Failure::new(format!(
@@ -167,6 +169,9 @@ fn set(session: &mut Session, command: &Command, parsed: Parsed) -> Result<u8, F
         };
         options.insert(key, value);
     }
+    let typed = |key: &str| words.iter().any(|word| word.split('=').next() == Some(key));
+    connect::judge(session, role, &options, &typed)?;
+    session.settings.of_mut(role).named.insert(name, options);
     save(session, role)
 }
 

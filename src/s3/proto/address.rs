@@ -103,11 +103,16 @@ impl Endpoint {
         out
     }
 
-    /// Whether the service is one that is known to want the bucket in the host name.
-    fn wants_virtual_host(&self) -> bool {
-        ["amazonaws.com", "amazonaws.com.cn", "aliyuncs.com"]
+    /// Whether it is one of AWS's.
+    pub fn is_aws(&self) -> bool {
+        ["amazonaws.com", "amazonaws.com.cn"]
             .iter()
             .any(|domain| self.host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+    }
+
+    /// Whether the service is one that is known to want the bucket in the host name.
+    fn wants_virtual_host(&self) -> bool {
+        self.is_aws() || self.host.ends_with(".aliyuncs.com")
     }
 }
 

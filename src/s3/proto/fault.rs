@@ -29,6 +29,8 @@ pub enum Kind {
     Damaged,
     /// The request makes no sense to the server, or its answer makes none to us.
     Unsupported,
+    /// The keys are no longer good; there may be others.
+    Expired,
     /// The clocks differ too much for a signature to hold.
     Clock,
     /// The bucket lives in another region.
@@ -110,7 +112,9 @@ impl Failure {
         let told = parse_error(body);
         let mut failure = Failure::new(Kind::Unsupported, told.message);
         failure.status = Some(head.status);
-        failure.code = told.code.into();
+        // HEAD has no body: MinIO names the reason in a header.
+        let code = head.text("x-minio-error-code").filter(|_| told.code.is_empty());
+        failure.code = code.map_or(told.code, |code| printable(code, 64)).into();
         failure.request_id = match request_id(head) {
             id if id.is_empty() => told.request_id.into(),
             id => id,
@@ -188,6 +192,13 @@ fn classify(status: u16, code: &str, region_told: bool) -> Kind {
         "PreconditionFailed" => return Kind::Exists,
         "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" => return Kind::Exists,
         "RequestTimeTooSkewed" => return Kind::Clock,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidToken"
+        | "InvalidTokenId"
+        | "TokenRefreshRequired" => {
+            return Kind::Expired;
+        }
         "MissingContentMD5" => return Kind::WantsMd5,
         "AuthorizationHeaderMalformed"
         | "InvalidRegion"
@@ -201,8 +212,6 @@ fn classify(status: u16, code: &str, region_told: bool) -> Kind {
         "AccessDenied"
         | "AllAccessDisabled"
         | "AccountProblem"
-        | "ExpiredToken"
-        | "InvalidToken"
         | "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
         | "NotSignedUp"
@@ -247,7 +256,9 @@ fn remedy(failure: &Failure, tls: bool) -> Option<&'static str> {
         "NoSuchBucket" => "create the bucket, or correct its name in the location",
         "InvalidAccessKeyId" => "check access_key",
         "SignatureDoesNotMatch" => "check secret_access_key",
-        "ExpiredToken" | "InvalidToken" => "the session token is no longer good: get new credentials",
+        "ExpiredToken" | "InvalidToken" | "InvalidTokenId" => {
+            "the session token is no longer good: get new credentials"
+        }
         "RequestTimeTooSkewed" => "set this machine's clock",
         "InvalidObjectState" => "the object is archived: restore it first",
         "XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded" => {

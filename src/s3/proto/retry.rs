@@ -44,6 +44,8 @@ pub struct History {
     pub md5_added: bool,
     /// The region was corrected for this request.
     pub region_corrected: bool,
+    /// Other keys were fetched for this request.
+    pub keys_renewed: bool,
     /// An attempt broke without an answer: the server may have done what was asked.
     pub uncertain: bool,
 }
@@ -76,6 +78,8 @@ pub enum Next {
     CorrectClock(i64),
     /// Again at once, with the body's MD5, which this server wants.
     AddMd5,
+    /// Again at once, signed with keys fetched anew.
+    RenewKeys,
     /// Again at once, signed for this region.
     UseRegion(String),
 }
@@ -98,6 +102,9 @@ pub fn decide(failure: &Failure, history: &History, outlook: &Outlook) -> Next {
     }
     if failure.kind == Kind::Region && !history.region_corrected {
         return failure.region.as_deref().map_or(Next::Stop, |region| Next::UseRegion(region.to_owned()));
+    }
+    if failure.kind == Kind::Expired && !history.keys_renewed {
+        return Next::RenewKeys;
     }
     if failure.kind == Kind::WantsMd5 && !history.md5_added {
         return Next::AddMd5;

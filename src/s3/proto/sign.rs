@@ -22,21 +22,20 @@ pub struct Signer<'a> {
     pub session_token: Option<&'a [u8]>,
     /// From the server's settings, `us-east-1` for most that are not AWS.
     pub region: &'a str,
+    /// `s3`, or `sts` for temporary keys.
+    pub service: &'a str,
     /// From [`day_key`] for the day of `now`.
     pub day_key: &'a [u8; 32],
 }
 
-/// The key that signs all requests of one day in one region. `day` is `YYYYMMDD`.
-pub fn day_key(secret_key: &[u8], day: &str, region: &str) -> [u8; 32] {
+/// The key that signs all requests of one day to one service in one region. `day` is `YYYYMMDD`.
+pub fn day_key(secret_key: &[u8], day: &str, region: &str, service: &str) -> [u8; 32] {
     let mut first = Vec::with_capacity(4 + secret_key.len());
     first.extend_from_slice(b"AWS4");
     first.extend_from_slice(secret_key);
     let key = hmac_sha256(&first, day.as_bytes());
     zeroize::Zeroize::zeroize(&mut first);
-    ["", region, "s3", "aws4_request"]
-        .iter()
-        .skip(1)
-        .fold(key, |key, step| hmac_sha256(&key, step.as_bytes()))
+    [region, service, "aws4_request"].iter().fold(key, |key, step| hmac_sha256(&key, step.as_bytes()))
 }
 
 /// The canonical request. `headers` are sorted by name, in lower case, `host` among them.
@@ -109,7 +108,7 @@ pub fn sign(
         &headers,
         payload_hash,
     );
-    let scope = format!("{}/{}/s3/aws4_request", date.day, signer.region);
+    let scope = format!("{}/{}/{}/aws4_request", date.day, signer.region, signer.service);
     let signature = signature(signer.day_key, &string_to_sign(&date.full, &scope, &canonical));
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope},SignedHeaders={},Signature={signature}",

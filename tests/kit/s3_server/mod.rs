@@ -4,7 +4,7 @@
 //! Whole folder is also built into the demo, so it uses nothing else of the kit.
 
 mod auth;
-mod http;
+pub mod http;
 pub mod objects;
 
 pub use http::Request;
@@ -21,6 +21,14 @@ use std::time::Duration;
 pub const ACCESS_KEY: &str = "testkey";
 /// See [`ACCESS_KEY`].
 pub const SECRET_KEY: &str = "testsecret/with+signs";
+
+/// Keys that are accepted besides the pair, with the token that goes with them.
+#[derive(Clone, Debug)]
+pub struct TemporaryKeys {
+    pub access_key: String,
+    pub secret_key: String,
+    pub token: String,
+}
 
 /// What goes wrong with a request.
 #[derive(Clone, Debug)]
@@ -75,12 +83,20 @@ struct Shared {
     seen: Mutex<Vec<String>>,
     bell: Condvar,
     rules: Mutex<Vec<Rule>>,
+    keys: Mutex<Vec<TemporaryKeys>>,
+    signers: Mutex<Vec<String>>,
     connections: AtomicUsize,
     clock_offset: Mutex<i64>,
     page: AtomicUsize,
 }
 
 impl Shared {
+    fn temporary(&self, request: &Request) -> Option<TemporaryKeys> {
+        let by = request.headers.get("authorization")?;
+        let keys = self.keys.lock().unwrap();
+        keys.iter().find(|keys| by.contains(&format!("Credential={}/", keys.access_key))).cloned()
+    }
+
     fn record(&self, line: String) {
         self.seen.lock().unwrap().push(line);
         self.bell.notify_all();
@@ -138,6 +154,16 @@ impl S3Server {
         let (seen, late) =
             self.shared.bell.wait_timeout_while(seen, Duration::from_secs(60), |seen| !wanted(seen)).unwrap();
         assert!(!late.timed_out(), "no {method} of {contains}, but {seen:?}");
+    }
+
+    /// Accepts these keys too.
+    pub fn accept(&self, keys: TemporaryKeys) {
+        self.shared.keys.lock().unwrap().push(keys);
+    }
+
+    /// Whose keys signed the requests since the last call.
+    pub fn signers(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.signers.lock().unwrap())
     }
 
     /// Requests are answered as they should be again.
@@ -199,7 +225,18 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         let Ok(request) = http::read_body(&mut input, head, &mut &*stream, consent) else { break };
         shared.record(line);
         let offset = *shared.clock_offset.lock().unwrap();
-        let answer = match auth::refuse(&request, ACCESS_KEY, SECRET_KEY, offset) {
+        let temporary = shared.temporary(&request);
+        let (access_key, secret_key) = match &temporary {
+            Some(keys) => (keys.access_key.as_str(), keys.secret_key.as_str()),
+            None => (ACCESS_KEY, SECRET_KEY),
+        };
+        shared.signers.lock().unwrap().push(access_key.to_owned());
+        let token = request.headers.get("x-amz-security-token");
+        let refused = match temporary.as_ref().is_none_or(|keys| token == Some(&keys.token)) {
+            true => auth::refuse(&request, access_key, secret_key, offset),
+            false => Some((403, "InvalidToken")),
+        };
+        let answer = match refused {
             Some((status, code)) => http::Answer::error(status, code),
             // Refused, so not carried out.
             None if matches!(trouble, Some(Trouble::Status(..))) => http::Answer::new(500),
