@@ -5,8 +5,15 @@ use crate::kit::connect::Scratch;
 use crate::kit::tls_minio::{KEY, create, file, start};
 use crate::kit::{skip, trees};
 use plakar::s3::trust::{Trust, Wanted};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// For 127.0.0.1, by no authority.
 const SELF_SIGNED: &str = "public.crt";
@@ -14,8 +21,9 @@ const SELF_SIGNED: &str = "public.crt";
 /// The same, but marked as an authority's, as `openssl req -x509` does.
 const MARKED: &str = "marked.crt";
 
-/// For 127.0.0.1, by the authority of the last one.
+/// For 127.0.0.1, and for a client called `readwrite`, by the authority of the last one.
 const ISSUED: &str = "issued.crt";
+const CLIENT: &str = "client.crt";
 const AUTHORITY: &str = "authority.crt";
 
 #[test]
@@ -166,5 +174,103 @@ fn files_of_certificates_are_taken_whole_or_refused_by_name() {
             }
             _ => panic!("{wanted:?}: {found:?}"),
         }
+    }
+}
+
+#[test]
+fn minio_gives_temporary_keys_for_a_client_certificate() {
+    let Some(program) = skip::minio_program() else { return };
+    let scratch = Scratch::new("certificate");
+    let server = start(&program, &scratch, ISSUED, &[("MINIO_IDENTITY_TLS_ENABLE", "on")]);
+    let home = Home::new("certificate");
+    fs::write(home.dir().join("file"), "content").unwrap();
+    let location = format!("s3://{}/kloset", server.host);
+    let sts = format!("sts_endpoint=https://{}", server.host);
+    let option = |name: &str, value: &str| format!("{name}={}", file(value).display());
+    let add = |name: &str, options: &[&str]| {
+        let ca_file = option("ca_file", AUTHORITY);
+        home.plakar(&[&["store", "add", name, &location, &ca_file], options].concat()).succeeds();
+    };
+    let key = option("client_key", "private.key");
+    add("root", &["access_key=minioadmin", "secret_access_key=minioadmin"]);
+    add("mine", &[&sts, &key, &option("client_cert", CLIENT)]);
+    add("bare", &[&sts]);
+    add("stranger", &[&sts, &key, &option("client_cert", SELF_SIGNED)]);
+    create(&home, "@root");
+    home.plakar(&["at", "@mine", "backup", "-quiet", &home.path("file")]).succeeds();
+    home.plakar(&["at", "@mine", "check", "-quiet"]).succeeds();
+    home.plakar(&["at", "@bare", "ls"]).exits(1).says("missing access_key: looked at ");
+    let refused = home.plakar(&["at", "@stranger", "ls"]).exits(1);
+    refused.says(&format!("no credentials: https://{}: 40", server.host)).says("InvalidClientCertificate");
+}
+
+/// Wants a certificate by the authority before it answers that there is no such object.
+fn strict_server() -> String {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file(AUTHORITY)).unwrap()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(file(ISSUED)).unwrap()],
+            PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut line = StreamOwned::new(session, stream);
+            let body = "<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>";
+            let answer = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            // A client that was refused is gone, and the next one waits.
+            if line.read(&mut [0; 4096]).is_ok() {
+                let _ = line.write_all(answer.as_bytes()).and_then(|()| line.flush());
+            }
+            line.conn.send_close_notify();
+            let _ = line.flush();
+        }
+    });
+    host
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_gets_it_and_its_refusal_is_told() {
+    let location = format!("s3://{}/kloset", strict_server());
+    let home = Home::new("strict");
+    let option = |name: &str, value: &str| format!("{name}={}", file(value).display());
+    let keys = ["access_key=a", "secret_access_key=b"];
+    let ca_file = option("ca_file", AUTHORITY);
+    home.plakar(&[&["store", "add", "s", &location, &ca_file], &keys[..]].concat()).succeeds();
+    home.plakar(&["at", "@s", "ls"])
+        .exits(1)
+        .says("the server said CertificateRequired")
+        .says("set client_cert");
+    let key = option("client_key", "private.key");
+    home.plakar(&["store", "set", "s", &key, &option("client_cert", SELF_SIGNED)]).succeeds();
+    home.plakar(&["at", "@s", "ls"]).exits(1).says("it wants another certificate of us");
+    home.plakar(&["store", "set", "s", &option("client_cert", CLIENT)]).succeeds();
+    home.plakar(&["at", "@s", "ls"]).exits(1).says("bucket does not exist");
+}
+
+#[test]
+fn options_that_would_have_no_effect_are_refused() {
+    let home = Home::new("trust-contradiction");
+    let place = "s3://127.0.0.1:1/kloset";
+    let keys = ["access_key=a", "secret_access_key=b"];
+    let pin = format!("tls_fingerprint={}", "0".repeat(64));
+    let ca_file = format!("ca_file={}", file(AUTHORITY).display());
+    for option in [&pin, &ca_file] {
+        let both = [&["store", "add", "s", place, option, "tls_insecure_no_verify=true"], &keys[..]].concat();
+        home.plakar(&both).exits(1).says("tls_insecure_no_verify accepts every certificate");
+        home.plakar(&[&["store", "add", "s", place, option, "use_tls=false"], &keys[..]].concat()).succeeds();
+        home.plakar(&["at", "@s", "ls"]).exits(1).says("use_tls=false").says("set use_tls=true");
+        home.plakar(&["store", "rm", "s"]).succeeds();
     }
 }

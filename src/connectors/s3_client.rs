@@ -19,7 +19,15 @@ use std::sync::Arc;
 pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> Result<Bucket, Fault> {
     let endpoint = Endpoint::parse(&location.host, options.use_tls)
         .map_err(|why| Fault::new(FaultKind::Unsupported, format!("{location}: {why}")))?;
-    let trust = Trust::load(&options.trust)?;
+    let wanted = &options.trust;
+    let named = !wanted.fingerprints.is_empty() || wanted.authorities.is_some() || wanted.identity.is_some();
+    let speaks_tls = endpoint.tls() || options.identity.sts.as_ref().is_some_and(Endpoint::tls);
+    if named && !speaks_tls {
+        let why =
+            "use_tls=false: certificates have no part in it, and everything crosses the line in the open";
+        return Err(Fault::new(FaultKind::Unsupported, why).with_remedy("set use_tls=true"));
+    }
+    let trust = Trust::load(wanted)?;
     let proxies = Proxies::from_environment(&*context.environment);
     let around = Surroundings {
         endpoint: endpoint.clone(),

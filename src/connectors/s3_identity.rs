@@ -83,10 +83,18 @@ pub fn trust(options: &Options) -> Result<trust::Wanted, Fault> {
             "the SHA-256 of a certificate is expected: 64 hexadecimal digits, with or without colons";
         invalid("tls_fingerprint", expected)
     })?;
+    let insecure = flag(options, "tls_insecure_no_verify", false)?;
+    let authorities = file(options, "ca_file")?;
+    if insecure && (authorities.is_some() || !fingerprints.is_empty()) {
+        return Err(refuse(
+            "tls_insecure_no_verify accepts every certificate, whatever ca_file and tls_fingerprint say",
+        )
+        .with_remedy("leave it out"));
+    }
     Ok(trust::Wanted {
-        insecure: flag(options, "tls_insecure_no_verify", false)?,
+        insecure,
         fingerprints,
-        authorities: file(options, "ca_file")?,
+        authorities,
         identity: match (file(options, "client_cert")?, file(options, "client_key")?) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,

@@ -353,7 +353,7 @@ fn io_failure(error: &io::Error) -> Failure {
 }
 
 fn tls_failure(error: &rustls::Error) -> Failure {
-    use rustls::{CertificateError, Error, InvalidMessage, OtherError};
+    use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, OtherError};
     let distrust = match error {
         Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
             inner.downcast_ref::<Distrust>()
@@ -361,7 +361,17 @@ fn tls_failure(error: &rustls::Error) -> Failure {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             return Failure::new(Kind::Trust, format!("TLS: {error}")).with_remedy(REMEDY_TLS_OFF);
         }
-        Error::AlertReceived(alert) if format!("{alert:?}").contains("Certificate") => {
+        Error::AlertReceived(
+            alert @ (AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied),
+        ) => {
             return Failure::new(Kind::Trust, format!("TLS: the server said {alert:?}"))
                 .with_remedy("it wants another certificate of us: set client_cert and client_key");
         }

@@ -32,7 +32,8 @@ impl Drop for TlsMinio {
 /// With its data in `scratch/data`, and variables of the test's own.
 pub fn start(program: &Path, scratch: &Scratch, certificate: &str, variables: &[(&str, &str)]) -> TlsMinio {
     let certs = scratch.join("certs");
-    fs::create_dir(&certs).unwrap();
+    fs::create_dir_all(certs.join("CAs")).unwrap();
+    fs::copy(file("authority.crt"), certs.join("CAs/authority.crt")).unwrap();
     fs::copy(file(certificate), certs.join("public.crt")).unwrap();
     fs::write(certs.join("private.key"), KEY).unwrap();
     // Free a moment ago; only another program's bad luck could take it in between.
