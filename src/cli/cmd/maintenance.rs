@@ -45,7 +45,8 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             .number("rescued", report.rescued as u64)
             .number("removed_packfiles", report.removed as u64)
             .number("removed_blobs", report.removed_blobs as u64)
-            .number("removed_bytes", report.removed_bytes),
+            .number("removed_bytes", report.removed_bytes)
+            .number("remains", report.remains as u64),
     );
     if report.rescued > 0 {
         session.say(&format!("maintenance: {} blobs that are needed were stored anew", report.rescued));

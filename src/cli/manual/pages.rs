@@ -164,7 +164,8 @@ pub const PAGES: &[Page] = &[
         "maintenance",
         "Hides packfiles that no snapshot needs, and removes them when the grace period has passed \
          (PLAKAR_GRACEPERIOD, 720h): a second run then frees the space. Nothing is removed with \
-         PLAKAR_NODELETION=true. Nobody may back up meanwhile.",
+         PLAKAR_NODELETION=true; else what writes broken off more than a day ago left in the store is removed \
+         too: temporary files, uploads in parts. Nobody may back up meanwhile.",
         &[("plakar at @minio maintenance", "run it now and then")],
     ),
     page(
