@@ -17,7 +17,6 @@ use crate::s3::refusal::Refusal;
 use crate::s3::upload;
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 pub use crate::s3::proto::list::Listed;
 pub use crate::s3::proto::multipart::Pending;
@@ -61,7 +60,7 @@ impl Bucket {
     }
 
     fn make(&self) -> Result<(), Box<Refusal>> {
-        let (request, body) = object::create_bucket(&self.name, &self.core.region());
+        let (request, body) = object::create_bucket(&self.name, &self.core.learned.region());
         match self.core.run(&request, &Payload::new(&body), &mut drain) {
             Err(refusal) if &*refusal.failure.code == "BucketAlreadyOwnedByYou" => Ok(()),
             done => done,
@@ -239,7 +238,7 @@ impl Bucket {
 
     /// Whether the server was seen to keep to `If-None-Match` in this run.
     pub fn keeps_conditions(&self) -> bool {
-        self.core.conditions() == Conditions::Kept
+        self.core.learned.conditions() == Conditions::Kept
     }
 
     /// Asks as `options` say, and once more each for what they allow to be otherwise: a bucket that
@@ -250,7 +249,7 @@ impl Bucket {
         ask: impl Fn(&PutOptions) -> Result<T, Box<Refusal>>,
     ) -> Result<T, Box<Refusal>> {
         let mut options = options.clone();
-        if options.any_storage_class && self.core.class_refused.load(Ordering::Relaxed) {
+        if options.any_storage_class && self.core.learned.class_refused.is_set() {
             options.storage_class = None;
         }
         loop {
@@ -264,7 +263,7 @@ impl Bucket {
                         && options.storage_class.is_some()
                         && &*refusal.failure.code == "InvalidStorageClass" =>
                 {
-                    if !self.core.class_refused.swap(true, Ordering::Relaxed) {
+                    if !self.core.learned.class_refused.set() {
                         self.core.tell(&format!(
                             "{}: {}: storage classes are left to the server",
                             refusal.subject, refusal.failure
@@ -320,11 +319,11 @@ impl Bucket {
     ) -> Result<(), Fault> {
         let mut progress = Progress::default();
         loop {
-            let v1 = self.core.lists_v1.load(Ordering::Relaxed);
+            let v1 = self.core.learned.lists_v1.is_set();
             let request = list::request(&self.name, prefix, delimiter, progress.next(), v1);
             let page = match self.read_xml(&request, list::parse_page) {
                 Err(refusal) if !v1 && progress.next().is_none() && refusal.failure.is_not_implemented() => {
-                    self.core.lists_v1.store(true, Ordering::Relaxed);
+                    self.core.learned.lists_v1.set();
                     continue;
                 }
                 page => page.map_err(Refusal::into_fault)?,

@@ -1,25 +1,22 @@
 //! One server, one set of credentials, and the loop that every request goes through.
 
 use crate::algo::hash::md5;
-use crate::base::limits::S3_PARTS_MAX;
 use crate::base::secret::Secret;
 use crate::ports::cancel::Cancel;
 use crate::ports::clock::Clock;
 use crate::ports::dice::Dice;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::bucket::Bucket;
-use crate::s3::create::Conditions;
 use crate::s3::http::{ANSWER, CONNECT, Incoming, Outgoing, Settings, Wire, proxy, uri};
 use crate::s3::interrupt::Watch;
-use crate::s3::login::Login;
+use crate::s3::learned::Learned;
 use crate::s3::payload::Payload;
-use crate::s3::proto::address::{Addressing, Endpoint, check_bucket, place};
+use crate::s3::proto::address::{check_bucket, place};
 use crate::s3::proto::date::amz_date;
 use crate::s3::proto::encryption::Encryption;
 use crate::s3::proto::fault::{Failure, Kind, is_region};
 use crate::s3::proto::identity::Keys;
 use crate::s3::proto::pace::Pace;
-use crate::s3::proto::proxy::Proxies;
 use crate::s3::proto::request::{Method, Request};
 use crate::s3::proto::retry::{History, Next, Outlook, RETRIES_PER_SECOND, RETRIES_SAVED, decide};
 use crate::s3::proto::sign::{Signer, day_key, sign};
@@ -28,7 +25,6 @@ use crate::s3::throttle::Throttle;
 use crate::s3::trust::{self, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,68 +35,10 @@ const LAST_WORDS_BUDGET: Duration = Duration::from_secs(10);
 const REMEDY_TLS_ON: &str = "if the endpoint speaks TLS, set use_tls=true";
 const REMEDY_TLS_OFF: &str = "if the endpoint speaks plain HTTP, set use_tls=false";
 
-/// A correction of the clock that differs by less from the one before is the same one.
-const SKEW_TOLD_SECS: u64 = 60;
-
 /// Most attempts at them: an interrupted clock does not wait in between.
 const LAST_WORDS_ATTEMPTS: u32 = 3;
 
-/// Everything about the server and who asks.
-#[derive(Clone)]
-pub struct Config {
-    /// Host, port, TLS.
-    pub endpoint: Endpoint,
-    /// For signatures; `us-east-1` until the server says otherwise when `None`.
-    pub region: Option<String>,
-    /// Who asks.
-    pub login: Arc<Login>,
-    /// Where the bucket's name stands.
-    pub addressing: Addressing,
-    /// Proxies to reach it through.
-    pub proxies: Proxies,
-    /// Whose certificates are accepted, and which one is shown; `None` for the built-in authorities.
-    pub trust: Option<Trust>,
-    /// Requests in flight at once: the number of threads that will use the client.
-    pub connections: usize,
-    /// Longest time spent on one request, retries and waits included.
-    pub retry_budget: Duration,
-    /// Longest time without a byte moving before a connection counts as broken, the wait for an answer
-    /// included: huge listings and full disks take their time.
-    pub stall: Duration,
-    /// Bytes a second of all bodies together, both ways; no limit when `None`.
-    pub bandwidth: Option<u64>,
-    /// How objects are encrypted by the server.
-    pub encryption: Encryption,
-    /// Most parts of one upload: some servers take fewer than S3.
-    pub parts_max: u64,
-    /// Told of every attempt, without any secret.
-    pub trace: Option<Notice>,
-}
-
-impl Config {
-    /// With defaults for the rest: path or host by the endpoint, no proxy, 16 connections, 5 minutes for one
-    /// request, 60 seconds of silence.
-    pub fn new(endpoint: Endpoint, login: Login) -> Config {
-        Config {
-            endpoint,
-            region: None,
-            login: Arc::new(login),
-            addressing: Addressing::Auto,
-            proxies: Proxies::default(),
-            trust: None,
-            connections: 16,
-            retry_budget: Duration::from_secs(300),
-            stall: Duration::from_secs(60),
-            bandwidth: None,
-            encryption: Encryption::default(),
-            parts_max: S3_PARTS_MAX,
-            trace: None,
-        }
-    }
-}
-
-/// Told what a person should know while a request is tried again.
-pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+pub use crate::s3::config::{Config, Notice};
 
 /// A server. Cheap to clone; shared by threads.
 #[derive(Clone)]
@@ -141,7 +79,7 @@ impl Client {
             proxy: config.proxies.choose(&config.endpoint).map(proxy).transpose()?,
             throttle: config.bandwidth.map(|rate| Arc::new(Throttle::new(rate, Arc::clone(&clock)))),
         }));
-        let region = config.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+        let learned = Learned::new(config.region.as_deref().unwrap_or("us-east-1"));
         let watch = Watch::start(cancel.clone(), Arc::clone(&wire));
         Ok(Client {
             core: Arc::new(Core {
@@ -151,15 +89,9 @@ impl Client {
                 cancel,
                 notice,
                 wire,
-                region: Mutex::new(region),
+                learned,
                 day_key: Mutex::new(None),
                 retries: Mutex::new(Pace::new(RETRIES_PER_SECOND, RETRIES_SAVED)),
-                skew_secs: AtomicI64::new(0),
-                reached: AtomicBool::new(false),
-                wants_md5: AtomicBool::new(false),
-                class_refused: AtomicBool::new(false),
-                conditions: Mutex::default(),
-                lists_v1: AtomicBool::new(false),
                 _watch: watch,
             }),
         })
@@ -187,17 +119,10 @@ pub struct Core {
     cancel: Cancel,
     notice: Notice,
     wire: Arc<Wire>,
-    region: Mutex<String>,
+    pub(super) learned: Learned,
     /// Keys, day and region, and the key they give.
     day_key: Mutex<Option<(Arc<Keys>, String, String, [u8; 32])>>,
     retries: Mutex<Pace>,
-    skew_secs: AtomicI64,
-    reached: AtomicBool,
-    wants_md5: AtomicBool,
-    pub(super) class_refused: AtomicBool,
-    conditions: Mutex<Conditions>,
-    /// Whether the server is asked for listings in version 1.
-    pub(super) lists_v1: AtomicBool,
     _watch: Watch,
 }
 
@@ -238,7 +163,7 @@ impl Core {
         let mut ask_first = false;
         loop {
             let mut request = make();
-            if let Some(body) = payload.bytes.filter(|_| self.wants_md5.load(Ordering::Relaxed)) {
+            if let Some(body) = payload.bytes.filter(|_| self.learned.wants_md5.is_set()) {
                 request = request.header("content-md5", BASE64.encode(md5(body)));
             }
             // An interrupted run still removes what it left behind.
@@ -263,14 +188,14 @@ impl Core {
             };
             let mut failure = match answer.and_then(&mut *take) {
                 Ok(value) => {
-                    self.reached.store(true, Ordering::Relaxed);
+                    self.learned.reached.set();
                     return Ok(value);
                 }
                 Err(failure) => failure,
             };
             if failure.status.is_some() {
-                self.reached.store(true, Ordering::Relaxed);
-            } else if failure.kind == Kind::Line && !self.reached.load(Ordering::Relaxed) {
+                self.learned.reached.set();
+            } else if failure.kind == Kind::Line && !self.learned.reached.is_set() {
                 let tls = self.config.endpoint.tls();
                 let other = if tls { REMEDY_TLS_OFF } else { REMEDY_TLS_ON };
                 failure.remedy.get_or_insert(other);
@@ -304,11 +229,12 @@ impl Core {
                 }
                 Next::AddMd5 => {
                     history.md5_added = true;
-                    self.wants_md5.store(true, Ordering::Relaxed);
+                    self.learned.wants_md5.set();
                 }
                 Next::CorrectClock(time) => {
                     history.clock_corrected = true;
-                    self.correct_clock(time);
+                    let here = self.clock.now_ns().div_euclid(1_000_000_000);
+                    self.learned.correct_clock(time.saturating_sub(here), &*self.notice);
                 }
                 Next::RenewKeys => {
                     history.keys_renewed = true;
@@ -318,30 +244,15 @@ impl Core {
                 }
                 Next::UseRegion(region) => {
                     history.region_corrected = true;
-                    let mut known = self.region.lock().unwrap_or_else(PoisonError::into_inner);
-                    if self.config.region.is_some() && *known != region {
+                    let known = self.learned.set_region(&region);
+                    if self.config.region.is_some() && known != region {
                         (self.notice)(&format!(
                             "the bucket is in region {region}, not {known}: using {region}"
                         ));
                     }
-                    *known = region;
                 }
             }
         }
-    }
-
-    /// Takes the server's time for the right one, and says so unless another thread just has.
-    fn correct_clock(&self, server_secs: i64) {
-        let secs = server_secs.saturating_sub(self.clock.now_ns().div_euclid(1_000_000_000));
-        let known = self.skew_secs.swap(secs, Ordering::Relaxed);
-        if known.abs_diff(secs) < SKEW_TOLD_SECS {
-            return;
-        }
-        let ahead = if secs < 0 { "ahead of" } else { "behind" };
-        let by = shown(Duration::from_secs(secs.unsigned_abs()));
-        (self.notice)(&format!(
-            "this machine's clock is {by} {ahead} the server's: signing with the server's time"
-        ));
     }
 
     /// How long until one more attempt is no burden to the server.
@@ -368,21 +279,6 @@ impl Core {
         (self.notice)(text);
     }
 
-    /// The region that requests are signed for.
-    pub fn region(&self) -> String {
-        self.region.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What is known of the server's way with conditions.
-    pub fn conditions(&self) -> Conditions {
-        *self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Learns about it; what was known before.
-    pub fn set_conditions(&self, seen: Conditions) -> Conditions {
-        std::mem::replace(&mut *self.conditions.lock().unwrap_or_else(PoisonError::into_inner), seen)
-    }
-
     /// Whether the user interrupted.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
@@ -394,7 +290,7 @@ impl Core {
         Outlook {
             budget: if last_words { LAST_WORDS_BUDGET } else { self.config.retry_budget },
             attempts_max: if last_words { LAST_WORDS_ATTEMPTS } else { u32::MAX },
-            reached: self.reached.load(Ordering::Relaxed),
+            reached: self.learned.reached.is_set(),
             now: self.now(),
             dice: u64::from_le_bytes(dice),
         }
@@ -402,8 +298,7 @@ impl Core {
 
     /// Nanoseconds since 1970 by the server's clock, as far as it is known.
     pub fn now_ns(&self) -> i64 {
-        let skew_ns = self.skew_secs.load(Ordering::Relaxed).saturating_mul(1_000_000_000);
-        self.clock.now_ns().saturating_add(skew_ns)
+        self.clock.now_ns().saturating_add(self.learned.skew_secs().saturating_mul(1_000_000_000))
     }
 
     fn now(&self) -> i64 {
@@ -449,7 +344,7 @@ impl Core {
         let config = &self.config;
         let place = place(&config.endpoint, config.addressing, &request.bucket, request.key.as_ref())
             .map_err(|why| Failure::new(Kind::Unsupported, why))?;
-        let (now, region) = (self.now(), self.region());
+        let (now, region) = (self.now(), self.learned.region());
         let day_key = self.day_key(keys, &amz_date(now).day, &region);
         let signer = Signer {
             access_key: &keys.access_key,

@@ -27,7 +27,7 @@ pub enum Conditions {
 /// # Errors
 /// `Exists`.
 pub fn run(bucket: &Bucket, key: &Key, body: &[u8], options: &PutOptions) -> Result<(), Fault> {
-    let known = bucket.core.conditions();
+    let known = bucket.core.learned.conditions();
     // Without the right to list, S3 says "forbidden" of what is not there: the PUT decides.
     if known != Conditions::Kept && bucket.info(key).is_ok() {
         let what = format!("put object {}/{key}: there is one already", bucket.name);
@@ -41,7 +41,7 @@ pub fn run(bucket: &Bucket, key: &Key, body: &[u8], options: &PutOptions) -> Res
             match put(bucket, key, body, options) {
                 Ok(()) => ignores(bucket),
                 Err(refusal) if refusal.failure.kind == Kind::Exists => {
-                    bucket.core.set_conditions(Conditions::Kept);
+                    bucket.core.learned.set_conditions(Conditions::Kept);
                 }
                 // The object is there, and the question stays open.
                 Err(_) => {}
@@ -63,7 +63,7 @@ pub fn run(bucket: &Bucket, key: &Key, body: &[u8], options: &PutOptions) -> Res
         }
         Err(refusal) => {
             if refusal.failure.kind == Kind::Exists {
-                bucket.core.set_conditions(Conditions::Kept);
+                bucket.core.learned.set_conditions(Conditions::Kept);
             }
             Err(refusal.into_fault())
         }
@@ -83,7 +83,7 @@ fn put_anyhow(bucket: &Bucket, key: &Key, body: &[u8], options: &PutOptions) -> 
 }
 
 fn ignores(bucket: &Bucket) {
-    if bucket.core.set_conditions(Conditions::Ignored) != Conditions::Ignored {
+    if bucket.core.learned.set_conditions(Conditions::Ignored) != Conditions::Ignored {
         bucket.core.tell(
             "the server passes over If-None-Match: what is there is looked for before each write, and of two \
              writers at once the later one wins",

@@ -15,6 +15,7 @@
 pub mod bucket;
 pub mod chain;
 pub mod client;
+mod config;
 mod create;
 mod download;
 mod file;
@@ -22,6 +23,7 @@ pub mod greet;
 mod http;
 mod interrupt;
 mod issuer;
+mod learned;
 pub mod login;
 mod names;
 mod payload;
