@@ -2,12 +2,12 @@
 //! limits of parts, uploads that nobody finished.
 
 use crate::kit::command::Home;
-use crate::kit::connect;
+use crate::kit::connect::{self, Scratch};
 use crate::kit::hand_clock::{client, client_of, client_with, login};
 use crate::kit::s3_server::objects::Listing;
 use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
-use crate::kit::skip;
 use crate::kit::trees::noise;
+use crate::kit::{skip, tls_minio};
 use plakar::base::mac::Mac;
 use plakar::connectors::location::Location;
 use plakar::connectors::open;
@@ -20,13 +20,14 @@ use plakar::s3::bucket::{Bucket, PutOptions};
 use plakar::s3::client::{Client, Config};
 use plakar::s3::proto::address::Endpoint;
 use plakar::s3::proto::encryption::{CustomerKey, Encryption};
+use plakar::s3::trust::{Trust, Wanted};
 use plakar::world::clock::SystemClock;
 use plakar::world::dice::SystemDice;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 const ALWAYS: usize = usize::MAX;
@@ -100,6 +101,41 @@ fn a_server_that_stops_reading_is_left_and_asked_again() {
     assert!(server.objects(|objects| objects.buckets["bucket"][&b"object"[..]].body == body));
     let notices = heard.notices.lock().unwrap();
     assert!(notices.len() == 1 && notices[0].contains("attempt 2"), "{notices:?}");
+}
+
+#[test]
+fn minio_frozen_in_the_middle_of_an_upload_is_told_and_outlasted() {
+    let Some(program) = skip::minio_program() else { return };
+    let scratch = Scratch::new("frozen");
+    let server = tls_minio::start(&program, &scratch, "public.crt", &[]);
+    let insecure = Wanted { insecure: true, ..Wanted::default() };
+    let config = Config {
+        trust: Some(Trust::load(&insecure).unwrap()),
+        stall: Duration::from_secs(2),
+        ..Config::new(Endpoint::parse(&server.host, true).unwrap(), login("minioadmin", "minioadmin"))
+    };
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let notice = Arc::new(move |line: &str| tell.lock().unwrap().send(line.to_owned()).unwrap());
+    let cancel = Cancel::new();
+    let clock = Arc::new(SystemClock::new(cancel.clone()));
+    let client = Client::new(config, clock, Arc::new(SystemDice), cancel, notice).unwrap();
+    let bucket = client.bucket("frozen").unwrap();
+    // Each attempt waits a while for a server that is not up yet.
+    assert!((0..60).any(|_| bucket.create_bucket().is_ok()));
+    bucket.put_object(b"before", b"x", &PutOptions::default()).unwrap();
+    while told.try_recv().is_ok() {}
+    let body = noise(5, 24 << 20);
+    server.freeze();
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| bucket.put_object(b"object", &body, &PutOptions::default()));
+        let line = told.recv_timeout(Duration::from_secs(60));
+        server.thaw();
+        let line = line.unwrap();
+        assert!(line.contains("nothing moved") && line.contains("attempt 2"), "{line}");
+        put.join().unwrap().unwrap();
+    });
+    assert!(bucket.get_object(b"object", 1 << 25).unwrap() == body);
 }
 
 #[test]

@@ -152,8 +152,10 @@ impl Wire {
         };
         let tls = out.uri.starts_with("https:");
         let answer = answer.map_err(|error| {
+            // One that was closed while idle breaks at once; a stall is to be told.
+            let stalled = matches!(error, Error::Timeout(_));
             let mut failure = failure(error, tls);
-            failure.stale = failure.kind == Kind::Line && !FRESH.get();
+            failure.stale = failure.kind == Kind::Line && !stalled && !FRESH.get();
             failure
         })?;
         let (parts, body) = answer.into_parts();

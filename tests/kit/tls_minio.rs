@@ -2,6 +2,7 @@
 
 use crate::kit::command::Home;
 use crate::kit::connect::Scratch;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -56,4 +57,20 @@ pub fn start(program: &Path, scratch: &Scratch, certificate: &str, variables: &[
 pub fn create(home: &Home, store: &str) {
     let mut attempts = (0..60).map(|_| home.plakar(&["at", store, "create", "-plaintext"]));
     attempts.find(|ran| ran.code == Some(0) || !ran.stderr.contains("refused")).unwrap().succeeds();
+}
+
+impl TlsMinio {
+    /// Stops all its threads; connections stay open, and nobody reads from them.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Goes on as if nothing had been.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
 }
