@@ -84,7 +84,7 @@ pub fn take(
     }
     let stop = Arc::new((Mutex::new(false), Condvar::new()));
     let watched = Arc::clone(&stop);
-    let thread = std::thread::spawn(move || renew(&put, lock, &watched));
+    let thread = std::thread::spawn(move || renew(&put, lock, &watched, RENEW));
     held.renewal = Some(Renewal { stop, thread });
     Ok(held)
 }
@@ -112,12 +112,12 @@ impl Putter {
     }
 }
 
-fn renew(put: &Putter, mut lock: Lock, stop: &(Mutex<bool>, Condvar)) {
+fn renew(put: &Putter, mut lock: Lock, stop: &(Mutex<bool>, Condvar), every: Duration) {
     let (stopped, wake) = stop;
     loop {
         let guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
         let (guard, waited) = wake
-            .wait_timeout_while(guard, RENEW, |stopped| !*stopped)
+            .wait_timeout_while(guard, every, |stopped| !*stopped)
             .unwrap_or_else(PoisonError::into_inner);
         drop(guard);
         if !waited.timed_out() {
@@ -239,5 +239,65 @@ impl Drop for Held {
             // The failure that ends the work is the one to tell; the lock goes stale by itself.
             let _ = self.store.delete(Item::Lock(self.id));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::model;
+    use crate::fuzzing::world::{Gate, HandClock, Open};
+    use crate::ports::clock::Clock;
+    use crate::ports::fault::Fault;
+    use std::sync::mpsc::{Sender, channel};
+
+    /// Tells of every put.
+    struct Told(Mutex<Sender<()>>);
+
+    impl Gate for Told {
+        fn pass(&self, verb: &'static str, _: &str, effect: &mut dyn FnMut()) -> Result<(), Fault> {
+            effect();
+            if verb == "put" {
+                self.0.lock().unwrap().send(()).unwrap();
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_held_lock_is_renewed_until_it_is_released() {
+        let clock = Arc::new(HandClock::new());
+        let files = model::create(&clock, 1);
+        let (tell, told) = channel();
+        let at = model::open(&files, Arc::new(Told(Mutex::new(tell))), &clock, 2).unwrap();
+        let (id, taken) = (Mac([7; 32]), Stamp::from_nanos(clock.now_ns()));
+        let lock = Lock { timestamp: taken, hostname: "here".to_owned(), exclusive: false };
+        let put = Putter {
+            store: Arc::clone(&at.repository.store),
+            codec: at.repository.codec.clone(),
+            world: at.world.clone(),
+            id,
+            renewed_ns: Arc::new(AtomicI64::new(taken.to_nanos())),
+        };
+        put.put(&lock).unwrap();
+        told.recv().unwrap();
+        let stop = (Mutex::new(false), Condvar::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| renew(&put, lock, &stop, Duration::from_millis(1)));
+            for _ in 0..3 {
+                clock.pass(Duration::from_secs(540));
+                // The second of these was begun after the time had passed.
+                told.recv().unwrap();
+                told.recv().unwrap();
+                let other = model::open(&files, Arc::new(Open), &clock, 3).unwrap();
+                let refused = take(&other.repository, Mac([8; 32]), "there", Claim::Exclusive, &other.world);
+                assert_eq!(refused.err().unwrap().kind, Kind::Locked);
+            }
+            *stop.0.lock().unwrap() = true;
+            stop.1.notify_all();
+        });
+        clock.pass(Duration::from_secs(600));
+        let other = model::open(&files, Arc::new(Open), &clock, 4).unwrap();
+        take(&other.repository, Mac([8; 32]), "there", Claim::Exclusive, &other.world).unwrap();
     }
 }

@@ -9,6 +9,7 @@ use crate::base::path;
 use crate::base::secret::Secret;
 use crate::base::stamp::Stamp;
 use crate::connectors::ptar::sections;
+use crate::engine::content::Window;
 use crate::format::btree::{Node, Root};
 use crate::format::config::Config;
 use crate::format::entry::{self, Entry, ErrorEntry, XattrEntry, dirpack_append, dirpack_iter, dirpack_next};
@@ -21,6 +22,7 @@ use crate::format::snapshot::Header;
 use crate::format::state::{self, Builder};
 use crate::format::summary::Summary;
 use crate::fuzzing::byte;
+use std::io::{self, Read};
 
 /// Plaintext granted to the decompressors: small, so that a bomb shows.
 const PLAIN_MAX: usize = 1 << 20;
@@ -326,20 +328,37 @@ pub fn inflate(data: &[u8]) {
     inflates(if choice & 1 == 0 { Method::Gzip } else { Method::Zstd }, stored);
 }
 
-/// Four bytes choose algorithm and sizes, the rest is cut: every cut is in bounds, and depends on
-/// nothing behind the largest chunk.
+/// Gives so many bytes at a time.
+struct Dribble<'d>(&'d [u8], usize);
+
+impl Read for Dribble<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let (now, later) = self.0.split_at(self.0.len().min(self.1).min(out.len()));
+        out[..now.len()].copy_from_slice(now);
+        self.0 = later;
+        Ok(now.len())
+    }
+}
+
+/// Four bytes choose algorithm and sizes, the rest is cut: every cut is in bounds, depends on nothing
+/// behind the largest chunk, and is the same when bytes come in pieces.
 pub fn chunker(data: &[u8]) {
     let mut rest = data;
     let algorithm = ["FASTCDC", "fastcdc-v1.0.0", "kfastcdc", "ultracdc"][usize::from(byte(&mut rest) % 4)];
     let [min, normal, max] = std::array::from_fn(|_| u32::from(byte(&mut rest)) * 16);
     let Ok(chunker) = Chunker::new(algorithm, min, normal, max) else { return };
     assert_eq!(chunker.cut(&[]), 0);
+    let (mut dribble, mut ahead) = (Dribble(rest, 1 + data.len() % 37), Window::new(&chunker));
     while !rest.is_empty() {
         let window = &rest[..rest.len().min(chunker.max())];
         let cut = chunker.cut(window);
         assert!(cut > 0 && cut <= window.len());
         assert!(cut >= chunker.min() || cut == rest.len(), "{cut} of {}", rest.len());
         assert_eq!(chunker.cut(rest), cut, "what lies behind the window moves the cut");
+        ahead.fill(&mut dribble, chunker.max()).expect("bytes in memory");
+        assert_eq!(chunker.cut(ahead.bytes()), cut, "what comes in pieces is cut elsewhere");
+        ahead.take(cut);
         rest = &rest[cut..];
     }
+    assert!(ahead.bytes().is_empty());
 }
