@@ -9,6 +9,8 @@ struct Inner<T> {
     /// Who waits: to wake nobody costs a system call all the same.
     waiting_producers: usize,
     waiting_consumers: usize,
+    /// Consumers among them that wait for some items only: a new one may not be for who wakes first.
+    choosy: usize,
 }
 
 /// Many producers, many consumers, at most `capacity` items in between. Producers that found it full
@@ -29,6 +31,7 @@ impl<T> Queue<T> {
                 closed: false,
                 waiting_producers: 0,
                 waiting_consumers: 0,
+                choosy: 0,
             }),
             capacity: capacity.max(1),
             not_empty: Condvar::new(),
@@ -76,13 +79,19 @@ impl<T> Queue<T> {
 
     fn append(&self, inner: &mut Inner<T>, item: T) {
         inner.items.push_back(item);
-        if inner.waiting_consumers > 0 {
-            self.not_empty.notify_one();
+        match (inner.waiting_consumers, inner.choosy) {
+            (0, _) => {}
+            (_, 0) => self.not_empty.notify_one(),
+            _ => self.not_empty.notify_all(),
         }
     }
 
     fn take(&self, inner: &mut Inner<T>) -> Option<T> {
-        let item = inner.items.pop_front()?;
+        self.take_at(inner, 0)
+    }
+
+    fn take_at(&self, inner: &mut Inner<T>, at: usize) -> Option<T> {
+        let item = inner.items.remove(at)?;
         if inner.waiting_producers > 0 && inner.items.len() <= self.capacity / 2 {
             self.not_full.notify_all();
         }
@@ -101,6 +110,25 @@ impl<T> Queue<T> {
             }
             inner.waiting_consumers += 1;
             inner = self.not_empty.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.waiting_consumers -= 1;
+        }
+    }
+
+    /// As [`Queue::pop`], but only the first item that `fits`; the others are left to others.
+    pub fn pop_fitting(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let mut inner = self.lock();
+        loop {
+            let at = inner.items.iter().position(&fits);
+            if let Some(item) = at.and_then(|at| self.take_at(&mut inner, at)) {
+                return Some(item);
+            }
+            if inner.closed {
+                return None;
+            }
+            inner.waiting_consumers += 1;
+            inner.choosy += 1;
+            inner = self.not_empty.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.choosy -= 1;
             inner.waiting_consumers -= 1;
         }
     }
@@ -143,6 +171,31 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(4), Err(4));
         assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn a_choosy_consumer_leaves_the_rest_to_others_and_no_item_is_forgotten() {
+        let queue = Queue::new(3);
+        let (even, all) = std::thread::scope(|scope| {
+            let even = scope.spawn(|| {
+                let mut even = Vec::new();
+                while let Some(n) = queue.pop_fitting(|n| n % 2 == 0) {
+                    even.push(n);
+                }
+                even
+            });
+            let rest = scope.spawn(|| std::iter::from_fn(|| queue.pop()).collect::<Vec<u64>>());
+            for n in 0..1000 {
+                assert_eq!(queue.push(n), Ok(()));
+            }
+            queue.close();
+            let even = even.join().unwrap_or_default();
+            let mut all = [rest.join().unwrap_or_default(), even.clone()].concat();
+            all.sort_unstable();
+            (even, all)
+        });
+        assert!(even.iter().all(|n| n % 2 == 0), "{even:?}");
+        assert_eq!(all, (0..1000).collect::<Vec<u64>>());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::kit::s3_server::{ACCESS_KEY, Rule, S3Server, SECRET_KEY, Trouble};
 use crate::kit::{skip, trees};
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -197,29 +198,72 @@ fn what_a_bucket_cannot_hold_is_told_and_everything_else_arrives() {
 }
 
 #[test]
-fn a_large_object_replaced_while_it_is_read_is_never_mixed() {
+fn a_large_object_is_read_by_ranges_over_several_connections() {
     let server = S3Server::start();
-    put(&server, "photos", &Keys::from([(b"large".to_vec(), vec![b'1'; 20 << 20])]));
-    // The line breaks in the middle, and by then there is another object under the name.
-    server.rule(Rule {
-        method: "GET",
-        contains: "/large",
-        after: 0,
-        times: 1,
-        trouble: Trouble::CutBody(1 << 20),
-    });
-    let home = kit_home("bucket-replaced", &server, "photos");
-    let started = home.start(&["at", "st", "backup", "-quiet", "@src"]);
-    server.wait_for("GET", "/large");
-    put(&server, "photos", &Keys::from([(b"large".to_vec(), vec![b'2'; 20 << 20])]));
-    let ran = started.ends();
-    if ran.code == Some(0) {
+    let keys = Keys::from([(b"large".to_vec(), trees::noise(8, 21 << 20))]);
+    put(&server, "photos", &keys);
+    // Slow enough that one connection could not have served them all in turn.
+    let trouble = Trouble::Slow(4, Duration::from_millis(50));
+    server.rule(Rule { method: "GET", contains: "/large", after: 0, times: usize::MAX, trouble });
+    let home = kit_home("bucket-ranges", &server, "photos");
+    at(&home, &["backup", "-quiet", "@src"]).succeeds().complains("");
+    let requests = server.requests();
+    let asked = |method: &str| requests.iter().filter(|line| line.starts_with(method)).count();
+    assert_eq!((asked("HEAD /photos/large"), asked("GET /photos/large")), (1, 6), "{requests:?}");
+    assert!(server.connections() >= 3, "{}", server.connections());
+    server.clear_rules();
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    assert_same(&stored(&server, "restored"), &keys);
+}
+
+#[test]
+fn a_large_object_replaced_while_it_is_read_is_read_again_and_never_mixed() {
+    for trouble in [Trouble::Slow(20, Duration::from_millis(50)), Trouble::CutBody(1 << 20)] {
+        let server = S3Server::start();
+        put(&server, "photos", &Keys::from([(b"large".to_vec(), vec![b'1'; 20 << 20])]));
+        server.rule(Rule { method: "GET", contains: "/large", after: 0, times: 3, trouble });
+        let home = kit_home("bucket-replaced", &server, "photos");
+        let started = home.start(&["at", "st", "backup", "-quiet", "@src"]);
+        server.wait_for("GET", "/large");
+        put(&server, "photos", &Keys::from([(b"large".to_vec(), vec![b'2'; 20 << 20])]));
+        let ran = started.ends().succeeds();
         at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
         let whole = stored(&server, "restored").remove(&b"large"[..]).unwrap();
-        assert!(whole.iter().all(|byte| *byte == whole[0]) && whole.len() == 20 << 20, "a mixture of both");
-    } else {
-        assert!(ran.code == Some(3) && ran.stderr.contains("KO ✘ /large: "), "{ran}");
+        assert!(whole.len() == 20 << 20 && whole.iter().all(|byte| *byte == b'2'), "{ran}");
     }
+}
+
+#[test]
+fn many_small_objects_are_asked_for_at_once() {
+    let server = S3Server::start();
+    let keys: Keys = (0..60).map(|n| (format!("key{n:02}").into_bytes(), trees::noise(n, 3000))).collect();
+    put(&server, "photos", &keys);
+    let trouble = Trouble::Slow(2, Duration::from_millis(100));
+    server.rule(Rule { method: "GET", contains: "/key", after: 0, times: usize::MAX, trouble });
+    let home = kit_home("bucket-small", &server, "photos");
+    let ran = at(&home, &["backup", "-quiet", "-concurrency", "1", "@src"]).succeeds();
+    assert!(server.connections() >= 8, "{} connections: {ran}", server.connections());
+    server.clear_rules();
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    assert_same(&stored(&server, "restored"), &keys);
+}
+
+#[test]
+fn an_archived_object_is_told_with_its_remedy_and_the_rest_is_kept() {
+    let server = S3Server::start();
+    let keys: Keys = ["a", "frozen", "z"].map(|key| (key.as_bytes().to_vec(), b"content".to_vec())).into();
+    put(&server, "photos", &keys);
+    let trouble = Trouble::Status(403, "InvalidObjectState", Vec::new());
+    server.rule(Rule { method: "GET", contains: "/frozen", after: 0, times: usize::MAX, trouble });
+    let home = kit_home("bucket-frozen", &server, "photos");
+    let ran = at(&home, &["backup", "-quiet", "@src"]).exits(3);
+    let told = ran.stderr.lines().find(|line| line.contains("KO ✘ /frozen: ")).unwrap();
+    assert!(told.contains("403 InvalidObjectState") && told.contains("archived: restore it first"), "{ran}");
+    let asked = server.requests().into_iter().filter(|line| line.contains("/frozen")).count();
+    assert_eq!(asked, 1, "a refusal of that kind is not tried again");
+    at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
+    let keys: Vec<Vec<u8>> = stored(&server, "restored").into_keys().collect();
+    assert_eq!(keys, [b"a".to_vec(), b"z".to_vec()]);
 }
 
 /// What a client can give an object besides its content.
@@ -246,6 +290,7 @@ fn types_metadata_tags_and_classes_come_back_with_small_objects_and_large() {
         ("content-encoding", "gzip"),
         ("content-language", "de"),
         ("content-type", "text/plain; charset=utf-8"),
+        ("expires", "Thu, 01 Dec 2033 16:00:00 GMT"),
         ("x-amz-meta-owner", "Z\u{fc}rich, two  words"),
         ("x-amz-meta-z", "1"),
         ("x-amz-storage-class", "STANDARD_IA"),

@@ -23,8 +23,9 @@ use std::thread::JoinHandle;
 /// Objects up to this size are gathered in memory and sent in one request.
 const WHOLE_BYTES_MAX: u64 = 8 << 20;
 
-/// Pieces of a large object between the restore and its upload.
-const PIECES_AHEAD: usize = 2;
+/// Pieces of a large object between the restore and its upload, and the longest of them.
+const PIECES_AHEAD: usize = 4;
+const PIECE_BYTES: usize = 256 << 10;
 
 /// See the module.
 pub struct S3Destination {
@@ -154,6 +155,13 @@ impl Destination for S3Destination {
         false
     }
 
+    fn holds(&self, size: u64) -> usize {
+        match size {
+            0..=WHOLE_BYTES_MAX => usize::try_from(size).unwrap_or(usize::MAX),
+            _ => self.place.bucket.put_stream_holds(size),
+        }
+    }
+
     fn directory(&self, _: &[u8]) -> Result<(), Fault> {
         Ok(())
     }
@@ -271,7 +279,7 @@ impl Body for Stream {
             return Err(out_of_order(offset, self.written));
         }
         self.written += bytes.len() as u64;
-        self.send(Piece::Bytes(bytes.to_vec()))
+        bytes.chunks(PIECE_BYTES).try_for_each(|piece| self.send(Piece::Bytes(piece.to_vec())))
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), Fault> {

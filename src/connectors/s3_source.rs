@@ -14,6 +14,7 @@ use crate::connectors::s3_keys::{self, Node, Tree};
 use crate::connectors::s3_metadata;
 use crate::ports::fault::{Fault, FaultKind};
 use crate::ports::source::{Found, Metadata, Opened, Origin, Record, Source, Step};
+use crate::s3::ahead::Lanes;
 use crate::s3::bucket::{Bucket, ObjectInfo};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -21,6 +22,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Objects up to this size are read in one request.
 const WHOLE_BYTES_MAX: u64 = 8 << 20;
+
+/// Buffers of 4 MiB for larger objects, shared by all that are read at a time.
+const LANES: usize = 8;
+
+/// Small objects asked for at once: a request takes a round trip, however little it brings.
+const SMALL_AT_ONCE: usize = 14;
 
 /// Mode that the reference gives to everything in a bucket.
 const MODE: u32 = 0o700;
@@ -30,6 +37,7 @@ pub struct S3Source {
     origin: Origin,
     bucket: Bucket,
     directory: Vec<u8>,
+    lanes: Arc<Lanes>,
     notice: Notice,
     tags_refused: AtomicBool,
 }
@@ -57,6 +65,7 @@ impl S3Source {
             origin,
             bucket: s3_client::bucket(location, options, context)?,
             directory,
+            lanes: Lanes::new(LANES),
             notice: Arc::clone(&context.notice),
             tags_refused: AtomicBool::new(false),
         })
@@ -192,6 +201,10 @@ impl Source for S3Source {
         Ok(())
     }
 
+    fn small_at_once(&self) -> usize {
+        SMALL_AT_ONCE
+    }
+
     fn open(&self, record: &Record) -> Result<Opened<'_>, Fault> {
         let key = s3_keys::key_of(&record.path);
         let size = u64::try_from(record.info.size).unwrap_or(0);
@@ -204,7 +217,7 @@ impl Source for S3Source {
             }
         }
         let info = self.bucket.head_object(&key)?;
-        let content = self.bucket.get_reader(&key, info.size, &info.etag)?;
+        let content = self.bucket.get_reader_by_ranges(&key, info.size, &info.etag, &self.lanes)?;
         Ok(self.opened(record, &key, &info, content))
     }
 

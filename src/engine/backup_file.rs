@@ -102,7 +102,7 @@ impl Run<'_> {
         if fault.kind == FaultKind::Cancelled {
             return Err(Error::cancelled());
         }
-        self.content_failed(&record.path, fault.message.clone())?;
+        self.content_failed(&record.path, fault.to_string())?;
         self.child_done(frame, None, &mut hands.scratch)
     }
 

@@ -27,11 +27,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Entries that the walk may be ahead of the workers: a few hundred bytes each.
 const WALK_AHEAD: usize = 2048;
 
+/// Files up to this size are taken by threads that mostly wait: a few of them cost little memory.
+const SMALL_BYTES_MAX: i64 = 1 << 20;
+
 pub(super) enum Task {
     /// An entry that is no directory, to be looked at.
     File(Arc<Frame>, Box<Record>),
     /// One chunk of a large file.
     Chunk(Arc<Assembly>, usize, Vec<u8>),
+}
+
+impl Task {
+    fn is_small(&self) -> bool {
+        matches!(self, Task::File(_, record) if record.info.size <= SMALL_BYTES_MAX)
+    }
 }
 
 #[derive(Default)]
@@ -108,7 +117,11 @@ pub(super) fn snapshot(
         counts: Counts::default(),
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.workers.max(1)).map(|_| scope.spawn(|| run.work())).collect();
+        let any = (0..options.workers.max(1)).map(|_| scope.spawn(|| run.work(|| run.tasks.pop())));
+        let any: Vec<_> = any.collect();
+        let small = (0..source.small_at_once())
+            .map(|_| scope.spawn(|| run.work(|| run.tasks.pop_fitting(Task::is_small))));
+        let workers: Vec<_> = any.into_iter().chain(small).collect();
         if let Err(error) = run.walk() {
             run.fail(error);
         }
@@ -256,9 +269,9 @@ impl Run<'_> {
         Hands { window: Window::new(&self.chunker), scratch: Scratch::default() }
     }
 
-    pub(super) fn work(&self) {
+    pub(super) fn work(&self, next: impl Fn() -> Option<Task>) {
         let mut hands = self.hands();
-        while let Some(task) = self.tasks.pop() {
+        while let Some(task) = next() {
             let done = match task {
                 _ if self.world.cancel.is_cancelled() => Err(Error::cancelled()),
                 Task::File(frame, record) => self.file(frame, *record, &mut hands),

@@ -92,7 +92,9 @@ pub fn take(
 /// Removes the lock when the work is done. That it stays is worth a warning, no more.
 pub fn release(held: Held, world: &World) {
     if let Err(error) = held.release() {
-        world.monitor.tell(Event::Warning(&format!("the lock stays behind for ten minutes: {error}")));
+        let remedy = error.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+        let told = format!("the lock stays behind for ten minutes: {error}{remedy}");
+        world.monitor.tell(Event::Warning(&told));
     }
 }
 

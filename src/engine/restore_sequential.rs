@@ -13,17 +13,29 @@ use crate::ports::monitor::Event;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Content bytes and chunks fetched at once.
-const WINDOW_BYTES: u64 = 8 << 20;
+const WINDOW_BYTES: u64 = 4 << 20;
 const WINDOW_CHUNKS: usize = 4096;
 
 /// Content bytes fetched and not yet written.
-const AHEAD_BYTES: usize = 24 << 20;
+const AHEAD_BYTES: usize = 12 << 20;
+
+/// Bytes that files being written may hold, as the destination says: one large upload, or many
+/// small objects.
+const OPEN_BYTES: usize = 32 << 20;
 
 /// Files written at once: an upload of a small object is mostly waiting.
 const WRITERS: usize = 16;
 
+/// A file that was started, or why it could not be.
+struct Started<'p> {
+    body: Result<Box<dyn Body>, Fault>,
+    permit: Permit<'p>,
+}
+
 struct Segment<'j, 'p> {
     job: &'j Job,
+    /// Of the first segment of a file.
+    started: Option<Started<'p>>,
     position: u64,
     last: bool,
     /// `None` for a file without chunks.
@@ -33,7 +45,7 @@ struct Segment<'j, 'p> {
 
 /// Writes the content of a batch. All segments of a file go to one writer, in order.
 pub(crate) fn write(run: &Run<'_, '_, '_>, batch: &Batch) -> Result<(), Error> {
-    let budget = Budget::new(AHEAD_BYTES);
+    let budgets = Budgets { ahead: Budget::new(AHEAD_BYTES), open: Budget::new(OPEN_BYTES) };
     let queues: Vec<Queue<Segment<'_, '_>>> = (0..WRITERS).map(|_| Queue::new(WINDOW_CHUNKS)).collect();
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     let fail = |fault: Error| {
@@ -52,7 +64,7 @@ pub(crate) fn write(run: &Run<'_, '_, '_>, batch: &Batch) -> Result<(), Error> {
                 }
             });
         }
-        if let Err(fault) = feed(run, batch, &budget, &queues) {
+        if let Err(fault) = feed(run, batch, &budgets, &queues) {
             fail(fault);
         }
         queues.iter().for_each(Queue::close);
@@ -60,6 +72,24 @@ pub(crate) fn write(run: &Run<'_, '_, '_>, batch: &Batch) -> Result<(), Error> {
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(fault) => Err(fault),
         None => Ok(()),
+    }
+}
+
+struct Budgets {
+    ahead: Budget,
+    open: Budget,
+}
+
+impl Budgets {
+    /// Starts the file of a job, once there is room for what it holds. Called in the order of jobs:
+    /// those before have all their content by then, and end without what comes after.
+    fn start(&self, run: &Run<'_, '_, '_>, job: &Job) -> Option<Started<'_>> {
+        if job.state().outcome.is_some() {
+            return None;
+        }
+        let size = u64::try_from(job.attributes.info.size).unwrap_or(0);
+        let permit = self.open.take(run.destination.holds(size));
+        Some(Started { body: run.destination.file(&job.to, &job.attributes), permit })
     }
 }
 
@@ -73,26 +103,28 @@ struct Place {
 fn feed<'j, 'p>(
     run: &Run<'_, '_, '_>,
     batch: &'j Batch,
-    budget: &'p Budget,
+    budgets: &'p Budgets,
     queues: &[Queue<Segment<'j, 'p>>],
 ) -> Result<(), Error> {
     let mut places: Vec<Place> = Vec::new();
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut bytes = 0;
     let send = |places: &mut Vec<Place>, chunks: &mut Vec<Chunk>, bytes: u64| -> Result<bool, Error> {
-        let permit = Arc::new(budget.take(usize::try_from(bytes).unwrap_or(usize::MAX)));
+        let permit = Arc::new(budgets.ahead.take(usize::try_from(bytes).unwrap_or(usize::MAX)));
         let fetched = run.fetcher.chunks(chunks)?;
         chunks.clear();
         for (place, bytes) in places.drain(..).zip(fetched) {
             let Some(job) = batch.jobs.get(place.job) else { continue };
+            let started = (place.position == 0).then(|| budgets.start(run, job)).flatten();
             let segment = Segment {
                 job,
+                started,
                 position: place.position,
                 last: place.last,
                 bytes: Some(bytes),
                 _permit: Arc::clone(&permit),
             };
-            if push(queues, place.job, segment).is_err() {
+            if !push(queues, place.job, segment) {
                 return Ok(false);
             }
         }
@@ -101,9 +133,10 @@ fn feed<'j, 'p>(
     for (at, (job, list)) in batch.jobs.iter().zip(&batch.chunks).enumerate() {
         run.refuse_when_cancelled()?;
         if list.is_empty() && job.state().outcome.is_none() {
-            let permit = Arc::new(budget.take(0));
-            let empty = Segment { job, position: 0, last: true, bytes: None, _permit: permit };
-            if push(queues, at, empty).is_err() {
+            let started = budgets.start(run, job);
+            let permit = Arc::new(budgets.ahead.take(0));
+            let empty = Segment { job, started, position: 0, last: true, bytes: None, _permit: permit };
+            if !push(queues, at, empty) {
                 return Ok(());
             }
         }
@@ -124,34 +157,26 @@ fn feed<'j, 'p>(
     send(&mut places, &mut chunks, bytes).map(|_| ())
 }
 
-fn push<'j, 'p>(
-    queues: &[Queue<Segment<'j, 'p>>],
-    job: usize,
-    segment: Segment<'j, 'p>,
-) -> Result<(), Segment<'j, 'p>> {
-    match queues.get(job % WRITERS) {
-        Some(queue) => queue.push(segment),
-        None => Err(segment),
-    }
+/// Whether the file's writer still takes it.
+fn push<'j, 'p>(queues: &[Queue<Segment<'j, 'p>>], job: usize, segment: Segment<'j, 'p>) -> bool {
+    queues.get(job % WRITERS).is_some_and(|queue| queue.push(segment).is_ok())
 }
 
-fn take<'j>(
+fn take<'p>(
     run: &Run<'_, '_, '_>,
-    open: &mut Option<Box<dyn Body>>,
-    segment: Segment<'j, '_>,
+    open: &mut Option<Started<'p>>,
+    mut segment: Segment<'_, 'p>,
 ) -> Result<(), Error> {
     let job = segment.job;
     if segment.position == 0 {
-        *open = None;
+        *open = segment.started.take();
     }
     if job.state().outcome.is_some() {
         return Ok(());
     }
     let mut step = || -> Result<(), Fault> {
-        let mut body = match open.take() {
-            Some(body) => body,
-            None => run.destination.file(&job.to, &job.attributes)?,
-        };
+        let Some(Started { body, permit }) = open.take() else { return Ok(()) };
+        let mut body = body?;
         if let Some(Ok(bytes)) = &segment.bytes {
             body.write_at(segment.position, bytes)?;
             run.world.monitor.tell(Event::Processed { bytes: bytes.len() as u64 });
@@ -159,7 +184,7 @@ fn take<'j>(
         if segment.last {
             return body.finish();
         }
-        *open = Some(body);
+        *open = Some(Started { body: Ok(body), permit });
         Ok(())
     };
     if let Some(Err(fault)) = &segment.bytes {

@@ -53,6 +53,12 @@ pub trait Destination: Send + Sync {
         true
     }
 
+    /// Bytes of memory that a file of this size takes from when it is started until it is finished.
+    fn holds(&self, size: u64) -> usize {
+        let _ = size;
+        0
+    }
+
     /// Makes the directory, and those above it, writable for its owner; one that exists is kept.
     ///
     /// # Errors

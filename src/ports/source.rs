@@ -96,6 +96,11 @@ pub trait Source: Send + Sync {
     /// [`Found::Unreadable`] instead.
     fn walk(&self, visit: &mut dyn FnMut(Found) -> Step) -> Result<(), Fault>;
 
+    /// Threads that may read small files beside the workers, because opening one is mostly waiting.
+    fn small_at_once(&self) -> usize {
+        0
+    }
+
     /// A regular file as of now.
     ///
     /// # Errors

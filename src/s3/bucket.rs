@@ -2,9 +2,10 @@
 
 use crate::base::limits::{S3_PUT_BYTES_MAX, S3_XML_BYTES_MAX};
 use crate::ports::fault::{Fault, FaultKind};
+use crate::s3::ahead::Lanes;
 use crate::s3::client::Core;
 use crate::s3::create::{self, Conditions};
-use crate::s3::download::Reader;
+use crate::s3::download::{ParallelReader, Reader};
 use crate::s3::http::Incoming;
 use crate::s3::payload::Payload;
 use crate::s3::proto::address::Key;
@@ -192,6 +193,7 @@ impl Bucket {
             let mut bytes = held.borrow_mut();
             let first = offset + bytes.len() as u64;
             object::check_range(&answer.head, first, last)?;
+            object::check_etag(&answer.head, etag.borrow().as_deref())?;
             if etag.borrow().is_none() {
                 *etag.borrow_mut() = some(&answer.head.etag()).map(str::to_owned);
             }
@@ -210,7 +212,25 @@ impl Bucket {
     /// # Errors
     /// `Unsupported` for a key that cannot be: nothing is asked of the server before the first read.
     pub fn get_reader(&self, key: &[u8], size: u64, etag: &str) -> Result<Box<dyn Read + Send>, Fault> {
-        Ok(Box::new(Reader::new(self.clone(), self.key(key)?, size, some(etag).map(str::to_owned))))
+        Ok(Box::new(self.reader(key, size, etag)?))
+    }
+
+    /// As [`Bucket::get_reader`], by ranges over several connections while `lanes` has room.
+    ///
+    /// # Errors
+    /// As [`Bucket::get_reader`].
+    pub fn get_reader_by_ranges(
+        &self,
+        key: &[u8],
+        size: u64,
+        etag: &str,
+        lanes: &Arc<Lanes>,
+    ) -> Result<Box<dyn Read + Send>, Fault> {
+        Ok(Box::new(ParallelReader::new(self.reader(key, size, etag)?, Arc::clone(lanes))))
+    }
+
+    fn reader(&self, key: &[u8], size: u64, etag: &str) -> Result<Reader, Fault> {
+        Ok(Reader::new(self.clone(), self.key(key)?, size, some(etag).map(str::to_owned)))
     }
 
     /// Stores the object in one request. It is there, whole, when this returns.
@@ -290,6 +310,11 @@ impl Bucket {
         options: &PutOptions,
     ) -> Result<(), Fault> {
         upload::run(self, &self.key(key)?, body, size, options)
+    }
+
+    /// Bytes of memory that [`Bucket::put_stream`] holds for a body of that size.
+    pub fn put_stream_holds(&self, size: u64) -> usize {
+        upload::holds(self, size)
     }
 
     /// Removes the object; one that is gone already is no error. Works for a short while after an

@@ -12,6 +12,7 @@
 //! Nothing of unknown length is ever sent, and no checksum but the signature's own SHA-256 unless
 //! it is asked for: those are what no server refuses.
 
+pub mod ahead;
 pub mod bucket;
 pub mod chain;
 pub mod client;

@@ -22,6 +22,19 @@ const PARTS_IN_FLIGHT_BYTES: u64 = 32 << 20;
 /// A server writes down when an upload began a moment before it dates its answer.
 const DATED_BEFORE_SECS: i64 = 2;
 
+/// Bytes of memory that an upload of that size takes: parts on their way, and one being filled.
+pub fn holds(bucket: &Bucket, size: u64) -> usize {
+    let Ok(plan) = plan(Some(size), bucket.core.config.parts_max) else { return 0 };
+    let parts = (workers(&plan) + 1).min(plan.count.unwrap_or(u64::MAX));
+    usize::try_from(plan.part_bytes.saturating_mul(parts).min(size)).unwrap_or(usize::MAX)
+}
+
+/// Threads that send parts.
+fn workers(plan: &Plan) -> u64 {
+    let parts = plan.count.unwrap_or(u64::MAX);
+    (PARTS_IN_FLIGHT_BYTES / plan.part_bytes).clamp(1, PARTS_IN_FLIGHT).min(parts)
+}
+
 /// Stores what `body` gives under `key`.
 ///
 /// # Errors
@@ -45,7 +58,7 @@ pub fn run(
     if source.ended(&first, first_bytes) {
         return bucket.put_whole(key, &first, options);
     }
-    let upload = Upload::create(bucket, key, options, size, plan)?;
+    let upload = Upload::create(bucket, key, options, plan)?;
     match upload.send(first, &mut source).and_then(|etags| upload.complete(&etags, source.read, options)) {
         Ok(()) => Ok(()),
         Err(fault) => {
@@ -133,7 +146,6 @@ impl<'a> Upload<'a> {
         bucket: &'a Bucket,
         key: &'a Key,
         options: &PutOptions,
-        size: Option<u64>,
         plan: Plan,
     ) -> Result<Upload<'a>, Fault> {
         let create = |options: &PutOptions| {
@@ -149,9 +161,7 @@ impl<'a> Upload<'a> {
             )
         };
         let (id, begun) = bucket.adapting(options, create).map_err(Refusal::into_fault)?;
-        let parts = plan.count.or(size).unwrap_or(u64::MAX);
-        let workers = (PARTS_IN_FLIGHT_BYTES / plan.part_bytes).clamp(1, PARTS_IN_FLIGHT).min(parts);
-        Ok(Upload { bucket, key, id, plan, workers, begun })
+        Ok(Upload { bucket, key, id, workers: workers(&plan), plan, begun })
     }
 
     /// Sends all parts; their entity tags in order.
@@ -212,7 +222,9 @@ impl<'a> Upload<'a> {
             if part.is_empty() || work.push((number, part)).is_err() || over {
                 break;
             }
-            part = source.next(self.plan.part_bytes, spent.try_pop().unwrap_or_default())?;
+            // One buffer more than workers. Whoever fails gives its own back too.
+            let buffer = if number > self.workers { spent.pop() } else { None };
+            part = source.next(self.plan.part_bytes, buffer.unwrap_or_default())?;
         }
         Ok(())
     }

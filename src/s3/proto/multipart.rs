@@ -25,7 +25,8 @@ pub fn parse_create(body: &[u8]) -> Result<String, String> {
             id = text.to_owned();
         }
     })?;
-    match root == "InitiateMultipartUploadResult" && !id.is_empty() {
+    // Not by the root's name, which rclone's server gives as `InitiateMultipartUpload`.
+    match root != "Error" && !id.is_empty() {
         true => Ok(id),
         false => Err("the answer names no upload".to_owned()),
     }
@@ -214,7 +215,10 @@ mod tests {
     fn an_upload_without_a_name_is_refused() {
         let body = b"<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>";
         assert_eq!(parse_create(body), Ok("u1".to_owned()));
+        let rclone = b"<InitiateMultipartUpload><UploadId>u1</UploadId></InitiateMultipartUpload>";
+        assert_eq!(parse_create(rclone), Ok("u1".to_owned()));
         assert!(parse_create(b"<InitiateMultipartUploadResult/>").is_err());
+        assert!(parse_create(b"<Error><UploadId>u1</UploadId></Error>").is_err());
     }
 
     #[test]

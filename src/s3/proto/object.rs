@@ -205,8 +205,10 @@ pub fn check_range(head: &Head, first: u64, last: u64) -> Result<(), Failure> {
         let detail = format!("the object ends at byte {size}, before the wanted {first} to {last}");
         Failure { kind: Kind::Damaged, code: "InvalidRange".into(), ..Failure::strange(head, detail) }
     };
-    match head.status {
-        206 => {
+    let partial = head.status == 206 || head.content_range().is_some();
+    match partial {
+        // Some servers send a range, and say so, under status 200.
+        true => {
             let Some((got_first, got_last, size)) = head.content_range() else {
                 return Err(Failure::strange(head, "a partial answer without a good Content-Range"));
             };
@@ -221,7 +223,7 @@ pub fn check_range(head: &Head, first: u64, last: u64) -> Result<(), Failure> {
         }
         // A server may answer a range that covers everything with all of it, and one that it cannot
         // read, like MinIO from 2^63 on, as if none had been asked for.
-        _ => match head.content_length() {
+        false => match head.content_length() {
             Some(length) if first == 0 && length == wanted => {}
             Some(length) if length <= last => return Err(short(length)),
             _ => return Err(Failure::strange(head, "the server ignores ranges")),
@@ -236,9 +238,24 @@ pub fn check_range(head: &Head, first: u64, last: u64) -> Result<(), Failure> {
     }
 }
 
+/// Checks that the answer is of the object with that entity tag: a server may pass over `If-Match`.
+///
+/// # Errors
+/// `Changed`.
+pub fn check_etag(head: &Head, wanted: Option<&str>) -> Result<(), Failure> {
+    let found = head.etag();
+    match wanted {
+        Some(wanted) if !found.is_empty() && found != wanted => {
+            let detail = "the object was replaced since it was looked at";
+            Err(Failure { kind: Kind::Changed, ..Failure::strange(head, detail) })
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check_range;
+    use super::{check_etag, check_range};
     use crate::s3::proto::fault::Kind;
     use crate::s3::proto::reply::Head;
 
@@ -253,6 +270,9 @@ mod tests {
             (206, "bytes 10-19/100", "9", Some(Kind::Line)),
             (206, "bytes 10-19/*", "10", Some(Kind::Unsupported)),
             (206, "", "10", Some(Kind::Unsupported)),
+            (200, "bytes 10-19/100", "10", None),
+            (200, "bytes 10-14/15", "5", Some(Kind::Damaged)),
+            (200, "bytes 0-99/100", "100", Some(Kind::Unsupported)),
             (200, "", "100", Some(Kind::Unsupported)),
             (200, "", "20", Some(Kind::Unsupported)),
             (200, "", "19", Some(Kind::Damaged)),
@@ -267,6 +287,16 @@ mod tests {
                 }
             }
             assert_eq!(check_range(&head, 10, 19).err().map(|f| f.kind), *kind, "{range} {length}");
+        }
+        let tagged = Head { status: 206, headers: vec![("etag".to_owned(), b"\"a\"".to_vec())] };
+        let untagged = Head { status: 206, headers: Vec::new() };
+        for (head, wanted, kind) in [
+            (&tagged, Some("a"), None),
+            (&tagged, None, None),
+            (&untagged, Some("a"), None),
+            (&tagged, Some("b"), Some(Kind::Changed)),
+        ] {
+            assert_eq!(check_etag(head, wanted).err().map(|f| f.kind), kind, "{wanted:?}");
         }
         let all = Head { status: 200, headers: vec![("content-length".to_owned(), b"20".to_vec())] };
         assert_eq!(check_range(&all, 0, 19), Ok(()));

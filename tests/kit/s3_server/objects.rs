@@ -28,12 +28,13 @@ impl Object {
 impl Object {
     fn keep(&mut self, given: &super::Headers) {
         self.modified = super::now();
-        const KEPT: [&str; 6] = [
+        const KEPT: [&str; 7] = [
             "cache-control",
             "content-disposition",
             "content-encoding",
             "content-language",
             "content-type",
+            "expires",
             "x-amz-storage-class",
         ];
         let kept = |name: &str| KEPT.contains(&name) || name.starts_with("x-amz-meta-");
