@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod buckets;
 mod cli;
 mod dependencies;
 mod engine_backup;
@@ -23,6 +24,7 @@ mod kit;
 mod layers;
 mod minio_main_job;
 mod model;
+mod page;
 mod s3_client;
 mod s3_connectors;
 mod s3_defects;
@@ -32,6 +34,7 @@ mod s3_tls;
 mod s3_wire;
 mod security;
 mod seeds;
+mod servers;
 mod sigv4;
 mod simulation;
 mod store_contract;
