@@ -25,6 +25,7 @@ mod layers;
 mod minio_main_job;
 mod model;
 mod page;
+mod readme;
 mod s3_client;
 mod s3_connectors;
 mod s3_defects;

@@ -12,6 +12,7 @@ mod digest;
 mod doctor;
 mod dup;
 mod entries;
+mod errors;
 mod filters;
 mod generations;
 mod help;

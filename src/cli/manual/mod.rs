@@ -1,5 +1,6 @@
 //! The manual: `help`, man pages and topics, made from the table of commands and its pages.
 
+pub mod errors;
 mod pages;
 mod roff;
 
@@ -42,6 +43,7 @@ pub const TOPICS: &[(&str, &str)] = &[
     ("json", "what -json prints"),
     ("exit-codes", "what a command hands to the shell"),
     ("environment", "variables that are read"),
+    ("errors", "messages, and what mends each"),
 ];
 
 /// A topic's text.
@@ -49,6 +51,7 @@ pub fn topic(name: &str) -> Option<String> {
     Some(match name {
         "json" => wrapped_lines(&record::page()),
         "exit-codes" => exit::CODES.iter().map(|(code, what)| format!("{code:4}  {what}\n")).collect(),
+        "errors" => errors::page(),
         "environment" => {
             ENVIRONMENT.iter().map(|(name, what)| format!("{name}\n{}", wrapped(what, 4))).collect()
         }
