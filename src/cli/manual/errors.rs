@@ -238,10 +238,6 @@ pub const ERRORS: &[(&str, &[Row])] = &[
             (&["bucket does not exist", "no Kloset store at …"], "correct bucket and prefix, or run create"),
             (&["bucket already initialized"], "it is a store: use it, or choose another bucket or prefix"),
             (
-                &["this store is written by Plakar v1.1, whose states this program reads but does not write"],
-                "write with Plakar v1.1, or sync its snapshots into a store of v1.0",
-            ),
-            (
                 &["maintenance runs again and again", "snapshot … was removed meanwhile"],
                 "somebody else works on the store: run it again when they are done",
             ),
@@ -255,7 +251,7 @@ pub const ERRORS: &[(&str, &[Row])] = &[
                 "wait until it is done; a lock of a run that died is passed over after ten minutes",
             ),
             (
-                &["no snapshots found", "no snapshot has prefix: …", "no snapshot … in store …"],
+                &["no snapshots found", "no snapshot has prefix: ……", "no snapshot … in store …"],
                 "plakar ls lists them",
             ),
             (
