@@ -133,15 +133,17 @@ pub const ERRORS: &[(&str, &[Row])] = &[
                 ],
                 "plakar policy show lists policies; their keys are the names of prune's options",
             ),
-            (&["missing …"], "plakar store set NAME KEY=VALUE, with the option that is named"),
             (
                 &["invalid … value", "invalid storage_class value"],
                 "plakar store set NAME KEY=VALUE, with a value that the message lists",
             ),
-            (&["client_cert without client_key", "client_key without client_cert"], "give both"),
             (
                 &["client_key …: …", "… …: …", "…: longer than … bytes"],
                 "name a readable PEM file of the right kind",
+            ),
+            (
+                &["no credentials: …", "shared_credentials_file …: …", "mc_alias …: …"],
+                "access_key and secret_access_key, or one of the places that the message names",
             ),
             (
                 &["sse_customer_key would cross the line in the open"],
@@ -171,15 +173,7 @@ pub const ERRORS: &[(&str, &[Row])] = &[
             ),
             (&["cannot ask for the …: no terminal (…)"], "give it in one of the ways above"),
             (&["could not read key file …: …"], "correct the path behind -keyfile"),
-            (
-                &[
-                    "passphrase_cmd: /bin/sh: …",
-                    "passphrase_cmd failed: …",
-                    "passphrase_cmd printed nothing",
-                    "passphrase_cmd returned too many lines",
-                ],
-                "the command must print one line and exit 0",
-            ),
+            (&["passphrase_cmd …"], "the command must print one line and exit 0"),
             (&["can't encrypt the repository with an empty passphrase"], "choose one, or create -plaintext"),
             (&["too many failed attempts"], "a longer passphrase, or create -weak-passphrase"),
         ],
