@@ -23,16 +23,10 @@ pub enum Role {
 }
 
 /// Besides those about who asks and whom to trust.
-const S3: [&str; 8] = [
-    "use_tls",
-    "region",
-    "virtual_host",
-    "bandwidth",
-    "max_parts",
-    "sse",
-    "sse_kms_key_id",
-    "sse_customer_key",
-];
+const S3: [&str; 5] = ["use_tls", "region", "virtual_host", "bandwidth", "sse_customer_key"];
+
+/// Of those that objects are written to.
+const WRITING: [&str; 3] = ["max_parts", "sse", "sse_kms_key_id"];
 
 /// Storage classes of packfiles; the last two give nothing back without a thaw.
 const STORAGE_CLASSES: [&str; 8] = [
@@ -54,7 +48,11 @@ pub fn known(protocol: &str, role: Role) -> Vec<&'static str> {
         ("s3", Role::Destination) => &["overwrite", "symlinks"],
         _ => &[],
     };
-    let shared: &[&[&str]] = if protocol == "s3" { &[&IDENTITY, &TRUST, &S3] } else { &[] };
+    let shared: &[&[&str]] = match (protocol, role) {
+        ("s3", Role::Source) => &[&IDENTITY, &TRUST, &S3],
+        ("s3", _) => &[&IDENTITY, &TRUST, &S3, &WRITING],
+        _ => &[],
+    };
     [shared.concat().as_slice(), own].concat()
 }
 
@@ -244,6 +242,9 @@ mod tests {
             ("fs", Role::Source, "dont_traverse_fs", None),
             ("s3", Role::Store, "storage_class", None),
             ("s3", Role::Destination, "overwrite", None),
+            ("s3", Role::Source, "max_parts", Some("it takes access_key")),
+            ("s3", Role::Destination, "max_parts", None),
+            ("s3", Role::Source, "sse_customer_key", None),
             ("s3", Role::Source, "overwrite", Some("it takes access_key")),
         ];
         for (protocol, role, name, told) in cases {
