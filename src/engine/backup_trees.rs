@@ -155,7 +155,7 @@ impl Run<'_> {
             Some(original) => copied(original, made, self.dataset())?,
             None => self.header(timestamp, took, made),
         };
-        self.writer.put(Resource::SNAPSHOT, self.id, &header.encode(), false, scratch)?;
+        self.writer.put(Resource::SNAPSHOT, self.id, &header.encode(), scratch)?;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Ok(Report {
             header,

@@ -84,11 +84,14 @@ impl Window {
 /// # Errors
 /// The failure that ends the run.
 pub fn store_chunk(data: &[u8], writer: &Writer<'_>, scratch: &mut Scratch) -> Result<Chunk, Error> {
-    let mac = writer.codec().mac(data);
-    let entropy = entropy(data);
-    writer.put(Resource::CHUNK, mac, data, entropy > INCOMPRESSIBLE, scratch)?;
+    let chunk = described(data, writer);
+    writer.put_content(chunk.mac, data, chunk.entropy > INCOMPRESSIBLE, scratch)?;
+    Ok(chunk)
+}
+
+fn described(data: &[u8], writer: &Writer<'_>) -> Chunk {
     // A chunk is at most a few MiB.
-    Ok(Chunk { mac, length: data.len() as u32, entropy, flags: 0 })
+    Chunk { mac: writer.codec().mac(data), length: data.len() as u32, entropy: entropy(data), flags: 0 }
 }
 
 /// Average entropy of chunks, by length, summed in order.
@@ -116,7 +119,9 @@ pub fn store_value(
     loop {
         let window = rest.get(..chunker.max()).unwrap_or(rest);
         let (data, left) = rest.split_at(chunker.cut(window));
-        chunks.push(store_chunk(data, writer, scratch)?);
+        let chunk = described(data, writer);
+        writer.put(Resource::CHUNK, chunk.mac, data, scratch)?;
+        chunks.push(chunk);
         rest = left;
         if rest.is_empty() {
             break;

@@ -37,7 +37,7 @@ pub fn duplicate(
     let packer = Packer::new(repository, addition.lineage(), world);
     let writer = addition.writer(&packer);
     packer.shipping(|| {
-        writer.put(Resource::SNAPSHOT, id, &header.encode(), false, &mut Scratch::default()).map(|_| ())
+        writer.put(Resource::SNAPSHOT, id, &header.encode(), &mut Scratch::default()).map(|_| ())
     })?;
     packer.commit(id, &[])?;
     addition.finish(&packer, id)?;

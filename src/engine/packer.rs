@@ -1,6 +1,7 @@
 //! Packfiles in the making: blobs gather in two open ones, full ones go to the uploaders.
 //!
-//! Content and everything else are kept apart, so that a walk over the tree reads no content.
+//! The content of files and everything else, listings of directories included, are kept apart, so
+//! that a walk over the tree reads no content.
 //! A blob is sealed before the lock is taken; under it there is one copy of memory. When uploads
 //! fall behind, whoever fills a packfile waits, holding the lock: so at most two are open, one
 //! waits, and each uploader holds one. That is all the memory that stored data can take.
@@ -39,6 +40,15 @@ const CHECKPOINT_TIME: Duration = Duration::from_secs(600);
 /// Also when this many blobs were packed: what is known of them, and the state being made of it,
 /// take some 40 MB together, however many files there are.
 const CHECKPOINT_BLOBS: usize = 1 << 17;
+
+/// What a blob is read for, and so which packfile it goes into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The content of files.
+    Content,
+    /// Everything that a walk reads.
+    Structure,
+}
 
 struct Open {
     /// Envelope head and blobs.
@@ -165,14 +175,17 @@ impl<'a> Packer<'a> {
         locked(&self.published).clone()
     }
 
-    /// Adds a blob in its stored form.
+    /// Adds a blob in its stored form to the packfile for its kind of use.
     ///
     /// # Errors
     /// The failure of an upload, which ends the run.
-    pub fn append(&self, resource: Resource, mac: Mac, stored: &[u8]) -> Result<(), Error> {
+    pub fn append(&self, part: Part, resource: Resource, mac: Mac, stored: &[u8]) -> Result<(), Error> {
         let length = u32::try_from(stored.len())
             .map_err(|_| Error::new(Kind::Unsupported, format!("a {resource} of {} bytes", stored.len())))?;
-        let place = if resource == Resource::CHUNK { &self.content } else { &self.structure };
+        let place = match part {
+            Part::Content => &self.content,
+            Part::Structure => &self.structure,
+        };
         let mut guard = locked(place);
         let open = guard.get_or_insert_with(|| self.start());
         open.push(resource, mac, length, stored);

@@ -61,7 +61,10 @@ pub(super) fn store_anew(
         for (resource, mac) in hidden {
             match blobs.get(*resource, mac) {
                 Ok(plain) => {
-                    writer.put(*resource, *mac, &plain, false, &mut scratch)?;
+                    match resource {
+                        &Resource::CHUNK => writer.put_content(*mac, &plain, false, &mut scratch)?,
+                        _ => writer.put(*resource, *mac, &plain, &mut scratch)?,
+                    };
                     rescued.stored += 1;
                 }
                 Err(error) if blobs::concerns_the_blob(&error) => {

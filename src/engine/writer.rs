@@ -5,7 +5,7 @@ use crate::engine::World;
 use crate::engine::codec::Codec;
 use crate::engine::error::Error;
 use crate::engine::index::Index;
-use crate::engine::packer::Packer;
+use crate::engine::packer::{Packer, Part};
 use crate::engine::repository::Repository;
 use crate::format::config::Config;
 use crate::format::kind::{Generation, Resource};
@@ -109,12 +109,38 @@ impl<'a> Writer<'a> {
         &self.claimed[usize::from(last) % SHARDS]
     }
 
-    /// Stores a blob under `mac` unless it is known; true when it was new.
+    /// Stores a blob of structure under `mac` unless it is known; true when it was new.
     ///
     /// # Errors
     /// The failure that ends the run.
     pub fn put(
         &self,
+        resource: Resource,
+        mac: Mac,
+        plain: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<bool, Error> {
+        self.store(Part::Structure, resource, mac, plain, false, scratch)
+    }
+
+    /// Stores a chunk of a file under `mac` unless it is known; true when it was new. Compression is
+    /// not tried where it would gain nothing.
+    ///
+    /// # Errors
+    /// The failure that ends the run.
+    pub fn put_content(
+        &self,
+        mac: Mac,
+        plain: &[u8],
+        incompressible: bool,
+        scratch: &mut Scratch,
+    ) -> Result<bool, Error> {
+        self.store(Part::Content, Resource::CHUNK, mac, plain, incompressible, scratch)
+    }
+
+    fn store(
+        &self,
+        part: Part,
         resource: Resource,
         mac: Mac,
         plain: &[u8],
@@ -135,7 +161,7 @@ impl<'a> Writer<'a> {
         let Scratch { compressed, stored } = scratch;
         stored.clear();
         self.codec.encode_with(plain, incompressible, &*self.world.dice, compressed, stored);
-        self.packer.append(resource, mac, stored)?;
+        self.packer.append(part, resource, mac, stored)?;
         self.fresh.fetch_add(plain.len() as u64, Ordering::Relaxed);
         Ok(true)
     }
@@ -146,7 +172,7 @@ impl<'a> Writer<'a> {
     /// As [`Writer::put`].
     pub fn put_named(&self, resource: Resource, plain: &[u8], scratch: &mut Scratch) -> Result<Mac, Error> {
         let mac = self.codec.mac(plain);
-        self.put(resource, mac, plain, false, scratch)?;
+        self.put(resource, mac, plain, scratch)?;
         Ok(mac)
     }
 }
