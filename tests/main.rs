@@ -26,6 +26,7 @@ mod minio_main_job;
 mod model;
 mod page;
 mod readme;
+mod requests;
 mod s3_client;
 mod s3_connectors;
 mod s3_defects;

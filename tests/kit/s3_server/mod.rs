@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod http;
+mod made_up;
 pub mod objects;
 
 pub use http::Request;

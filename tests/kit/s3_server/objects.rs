@@ -1,6 +1,7 @@
 //! Buckets and objects in memory, and what S3 answers about them.
 
 use super::http::{Answer, Request, http_date, iso_date, unescape};
+use super::made_up;
 use base64::Engine as _;
 use md5::Digest as _;
 use std::collections::BTreeMap;
@@ -82,6 +83,8 @@ pub struct Objects {
     pub ignores_conditions: bool,
     /// How it lists.
     pub listing: Listing,
+    /// Keys of buckets that are only listed, and made up for it.
+    pub made_up: BTreeMap<String, u64>,
     next: u64,
 }
 
@@ -105,6 +108,9 @@ impl Objects {
             let ours = self.buckets.contains_key(&bucket);
             self.buckets.entry(bucket).or_default();
             return if ours { Answer::error(409, "BucketAlreadyOwnedByYou") } else { Answer::new(200) };
+        }
+        if let ("GET", true, Some(keys)) = (method, key.is_empty(), self.made_up.get(&bucket)) {
+            return made_up::list(*keys, request, page);
         }
         if !self.buckets.contains_key(&bucket) {
             return Answer::error(404, "NoSuchBucket");
