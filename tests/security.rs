@@ -247,7 +247,7 @@ fn a_bomb_in_place_of_any_blob_is_refused_in_bounded_memory() {
         let packer =
             Packer::new(&nothing.repository, Lineage::of(&nothing.repository, &nothing.index), &world);
         let writer = Writer::new(&nothing.repository, &nothing.index, &packer, &world);
-        packer.shipping(|| writer.put(victim, place.mac, &zeros, false, &mut Buffers::default())).unwrap();
+        packer.shipping(|| writer.put(victim, place.mac, &zeros, &mut Buffers::default())).unwrap();
         packer.commit(world.dice.mac(), &entries).unwrap();
         let home = Home::new("bomb");
         store.save(&home.dir().join("st"));
