@@ -13,6 +13,30 @@
 //! The format does not keep change times, but its header says when it was made: an edit that puts
 //! size and modification time back still moves the inode's change time past that moment. No local
 //! state is needed for it.
+//!
+//! # What it costs
+//!
+//! Everything but waiting for the store is work on bytes. One core of an AMD EPYC with AVX-512, as
+//! `tests/bench/stages.rs` measures it on any machine, takes for each MiB of content, in blobs of
+//! 128 KiB that LZ4 halves:
+//!
+//! | stage | MiB/s | µs |
+//! | --- | --- | --- |
+//! | cut | 7,200 | 140 |
+//! | BLAKE3 of the chunk, and of the whole file | 9,300 | 215 |
+//! | entropy | 4,100 | 245 |
+//! | LZ4 | 1,370 | 730 |
+//! | AES-256-GCM-SIV, of half | 2,150 | 230 |
+//! | BLAKE3 of the packfile, of half | 9,500 | 55 |
+//! | SHA-256 of the request, of half; with TLS none | 1,880 | 265 |
+//! | socket, of half, our end | 9,000 | 55 |
+//! | all | 517 | 1,935 |
+//!
+//! What cannot be compressed (its entropy says so) spares LZ4's time and pays the last five for all of
+//! it: 1,810 µs. A file costs some 50 µs besides, half of them the kernel's: looked at, opened, read,
+//! closed, two more blobs of structure. The walk runs while the key is derived, and uploads beside the
+//! rest, so that cores are what limits a backup to a store nearby; memory is five packfiles of 12 MiB
+//! and two chunks a worker.
 
 use crate::base::mac::Mac;
 use crate::base::stamp::Stamp;
