@@ -122,6 +122,10 @@ impl Source for Ahead {
         })
     }
 
+    fn small_at_once(&self) -> usize {
+        self.source.small_at_once()
+    }
+
     fn open(&self, record: &Record) -> Result<Opened<'_>, Fault> {
         self.source.open(record)
     }
