@@ -65,7 +65,9 @@ fn each_illness_is_named_with_what_mends_it() {
     add(&home, "source", "nobucket", &at("none"), KEYS);
     add(&home, "store", "tls", &at("kloset"), KEYS);
     home.plakar(&["store", "set", "tls", "use_tls=true"]).succeeds();
-    home.plakar(&["store", "add", "typo", &at("kloset"), "acces_key=x"]).succeeds();
+    // Written down by another program: here it would be refused.
+    let typo = format!("typo: {{location: '{}', acces_key: x}}\n", at("kloset"));
+    home.plakar_with_input(&["store", "import"], typo.as_bytes()).succeeds();
     home.plakar(&["source", "add", "nodir", "/no/such/directory"]).succeeds();
     for (name, step, remedy) in [
         ("nohost", "name", "/etc/resolv.conf"),
