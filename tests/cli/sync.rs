@@ -90,3 +90,17 @@ fn a_peer_without_its_passphrase_is_refused_at_once() {
     small.run(&["sync", "to", &peer]).exits(1).says("invalid passphrase").never_says("wrong, and long");
     small.run(&["sync", "sideways", &peer]).exits(1).says("invalid direction, must be to, from or with");
 }
+
+#[test]
+fn what_was_removed_at_the_destination_is_left_out_and_said() {
+    let (small, [old, new]) = with_peer("sync-removed");
+    small.run(&["sync", "to", "@peer"]).succeeds();
+    small.home.plakar(&["at", "@peer", "rm", "-apply", &old]).succeeds();
+    let left_out = format!("warn: {} is left out: it was removed from store", &old[..8]);
+    let again = small.run(&["sync", "to", "@peer"]).succeeds();
+    again.says(&left_out).says("completed: 0 snapshots synchronized");
+    // Whoever names it is told that it did not get there.
+    small.run(&["sync", &old, "to", "@peer"]).exits(1).says(&left_out);
+    let there = listing(&small, "@peer");
+    assert!(there.contains(&new) && !there.contains(&old), "{there}");
+}
