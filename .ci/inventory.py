@@ -111,6 +111,8 @@ def owner(symbol):
 
 def run(milliseconds, kibibytes, root):
     def once(words):
+        """Milliseconds and KiB; both are upper bounds, as this interpreter's own copy is counted too."""
+        began = time.monotonic()
         pid = os.fork()
         if pid == 0:
             os.chroot(root)
@@ -118,7 +120,6 @@ def run(milliseconds, kibibytes, root):
             null = os.open("/out", os.O_WRONLY | os.O_CREAT)
             os.dup2(null, 1)
             os.execve("/plakar", ["plakar", *words], {"HOME": "/"})
-        began = time.monotonic()
         _, status, usage = os.wait4(pid, 0)
         if status != 0:
             sys.exit(f"plakar {words}: status {status}")
