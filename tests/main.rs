@@ -34,6 +34,7 @@ mod s3_encryption;
 mod s3_identity;
 mod s3_tls;
 mod s3_wire;
+mod scale;
 mod security;
 mod seeds;
 mod servers;
