@@ -99,7 +99,7 @@ impl Bench {
         let endpoint = skip::minio()?;
         let home = Home::new(&format!("interop-{what}-{}", kind.name));
         let tree = home.dir().join("tree");
-        trees::awkward(&tree, trees::Bulk { large: 10 << 20, tiny: 5000 });
+        trees::awkward(&tree, trees::Bulk { large: 100 << 20, tiny: 5000 });
         for (name, value) in [
             ("PLAKAR_PASSPHRASE", kind.passphrase),
             ("INTEROP_PASSPHRASE", kind.passphrase),
