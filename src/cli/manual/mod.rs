@@ -109,7 +109,7 @@ pub fn overview() -> String {
     format!("{}\nCOMMANDS:\n{commands}\nTOPICS:\n{topics}", globals::usage())
 }
 
-/// Words in lines of [`COLUMNS`], indented.
+/// Words in lines of at most `COLUMNS` letters, indented.
 pub fn wrapped(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut line = String::new();
