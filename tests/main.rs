@@ -9,11 +9,13 @@
 
 mod buckets;
 mod cli;
+mod damage;
 mod dependencies;
 mod engine_backup;
 mod engine_check;
 mod engine_maintenance;
 mod engine_restore;
+mod faults;
 mod fixtures;
 mod format_vectors;
 mod fs_destination;

@@ -169,6 +169,7 @@ fn context(session: &Session) -> Result<Context, Failure> {
         trace,
         cwd: cwd.as_os_str().as_bytes().to_vec(),
         concurrency: 32,
+        stall: session.stall,
         environment: Arc::new(|name: &str| std::env::var(name).ok()),
         shell: Arc::new(shell::line),
         hostname: host::hostname(),

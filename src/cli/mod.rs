@@ -54,15 +54,19 @@ pub fn main() -> ExitCode {
 
 /// Runs a command line, the program's own name in front.
 pub fn run(words: Vec<OsString>) -> ExitCode {
-    let out = Arc::new(Output::new());
-    let words = words.get(1..).unwrap_or_default();
+    ExitCode::from(run_in(words.get(1..).unwrap_or_default(), &Arc::new(Output::new()), &mut |_| {}))
+}
+
+/// Runs the words behind the program's name, with these streams, in a session that `prepare` has
+/// changed: another clock, another place for copies. Gives the exit code.
+pub fn run_in(words: &[OsString], out: &Arc<Output>, prepare: &mut dyn FnMut(&mut Session)) -> u8 {
     let started = Instant::now();
     let mut name = String::new();
-    let code = command(words, &out, &mut name).unwrap_or_else(|failure| {
+    let code = command(words, out, &mut name, prepare).unwrap_or_else(|failure| {
         if failure.code == exit::USAGE && words.iter().any(|word| word == "-json" || word == "--json") {
             out.speak_json();
         }
-        complain(&failure, &out);
+        complain(&failure, out);
         failure.code
     });
     out.record(
@@ -72,7 +76,7 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
             .number("duration_ns", i128::try_from(started.elapsed().as_nanos()).unwrap_or(i128::MAX)),
     );
     out.flush();
-    ExitCode::from(code)
+    code
 }
 
 fn complain(failure: &Failure, out: &Output) {
@@ -94,7 +98,12 @@ fn complain(failure: &Failure, out: &Output) {
     }
 }
 
-fn command(words: &[OsString], out: &Arc<Output>, name: &mut String) -> Result<u8, Failure> {
+fn command(
+    words: &[OsString],
+    out: &Arc<Output>,
+    name: &mut String,
+    prepare: &mut dyn FnMut(&mut Session),
+) -> Result<u8, Failure> {
     let Some(globals) = globals::read(words, host::cores())? else {
         out.error_text(&format!("{}\nCOMMANDS:\n{}", globals::usage(), commands::list()));
         return Ok(DONE);
@@ -128,6 +137,7 @@ fn command(words: &[OsString], out: &Arc<Output>, name: &mut String) -> Result<u
     let meant = meant(command, &parsed);
     let timed = globals.time;
     let mut session = Session::new(globals, Arc::clone(out))?;
+    prepare(&mut session);
     let started = session.clock.monotonic();
     let ended = (command.run)(&mut session, command, parsed);
     if timed {

@@ -210,9 +210,9 @@ fn unlocked(session: &Session, place: &Place, unlock: &Unlock<'_>) -> Result<Rep
         if place.is_sealed && !closed.needs_passphrase() {
             return Err(replaced(session, place));
         }
-        Ok(match session.cache_dir() {
+        Ok(match &session.cache_dir {
             Some(dir) => {
-                let cache = DiskCache::new(&dir, &closed.id());
+                let cache = DiskCache::new(dir, &closed.id());
                 closed.with_cache(Arc::new(cache))
             }
             None => closed,

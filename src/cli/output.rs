@@ -14,7 +14,7 @@ const GATHERED_BYTES: usize = 32 * 1024;
 /// Columns of a terminal that does not say how many it has.
 const COLUMNS: usize = 80;
 
-/// Both streams of this process.
+/// Both streams: this process's, or others in their place.
 pub struct Output {
     inner: Mutex<Inner>,
     /// Whether standard output is a terminal.
@@ -24,8 +24,9 @@ pub struct Output {
     color: bool,
 }
 
-#[derive(Default)]
 struct Inner {
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
     gathered: Vec<u8>,
     gone: bool,
     records: Records,
@@ -59,11 +60,25 @@ impl Output {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let terminal = io::stdout().is_terminal();
         Output {
-            inner: Mutex::default(),
             terminal,
             progress: io::stderr().is_terminal() && !dumb,
             color: terminal && !dumb && !set("NO_COLOR"),
+            ..Output::to(Box::new(io::stdout()), Box::new(io::stderr()))
         }
+    }
+
+    /// For two streams that are no terminals.
+    pub fn to(stdout: Box<dyn Write + Send>, stderr: Box<dyn Write + Send>) -> Output {
+        let inner = Inner {
+            stdout,
+            stderr,
+            gathered: Vec::new(),
+            gone: false,
+            records: Records::None,
+            drawing: false,
+            drawn: 0,
+        };
+        Output { inner: Mutex::new(inner), terminal: false, progress: false, color: false }
     }
 
     /// From here on a script reads: every line is a record.
@@ -103,7 +118,7 @@ impl Output {
             Records::Stderr => {
                 inner.write();
                 // Nobody is left to tell when standard error is closed.
-                let _ = io::stderr().write_all(line.as_bytes());
+                let _ = inner.stderr.write_all(line.as_bytes());
             }
         }
     }
@@ -166,7 +181,7 @@ impl Output {
         inner.write();
         inner.erase();
         // Nobody is left to tell when standard error is closed.
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = inner.stderr.write_all(text.as_bytes());
     }
 
     /// Writes what was gathered.
@@ -233,8 +248,7 @@ impl Inner {
             return;
         }
         self.erase();
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(&gathered).and_then(|()| stdout.flush());
+        let written = self.stdout.write_all(&gathered).and_then(|()| self.stdout.flush());
         self.gone = written.is_err();
     }
 
@@ -250,7 +264,7 @@ impl Inner {
             0 => String::new(),
             rows => format!("\u{1b}[{rows}A"),
         };
-        let _ = io::stderr().write_all(format!("\r{up}\u{1b}[J").as_bytes());
+        let _ = self.stderr.write_all(format!("\r{up}\u{1b}[J").as_bytes());
     }
 }
 

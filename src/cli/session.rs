@@ -19,6 +19,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Slower than any network that works, faster than a person gives up.
+const STALL: Duration = Duration::from_secs(30);
 
 /// A store, source or destination as the user named it.
 #[derive(Clone, Debug)]
@@ -49,6 +53,13 @@ pub struct Session {
     pub clock: Arc<dyn Clock>,
     /// The machine's dice.
     pub dice: Arc<dyn Dice>,
+    /// For copies of what stores say: `$XDG_CACHE_HOME/plakar`, or `~/.cache/plakar`; `None` without
+    /// a home.
+    pub cache_dir: Option<PathBuf>,
+    /// Longest time without a byte moving before a connection counts as broken.
+    pub stall: Duration,
+    /// Whether signals are this run's to handle.
+    pub signals: bool,
     flag: Arc<AtomicBool>,
 }
 
@@ -73,6 +84,9 @@ impl Session {
             out,
             clock: Arc::new(SystemClock::new(cancel.clone())),
             dice: Arc::new(SystemDice),
+            cache_dir: directory("XDG_CACHE_HOME", ".cache"),
+            stall: STALL,
+            signals: true,
             cancel,
             flag,
         })
@@ -83,6 +97,9 @@ impl Session {
     /// # Errors
     /// When the system refuses a handler.
     pub fn interruptible(&self) -> Result<(), Failure> {
+        if !self.signals {
+            return Ok(());
+        }
         signal::raise_on_interrupt(&self.flag)
             .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
     }
@@ -185,11 +202,6 @@ impl Session {
             }));
         };
         Ok(Place { word: shown, location: location.into(), options, passphrase: None, is_sealed: false })
-    }
-
-    /// `$XDG_CACHE_HOME/plakar`, or `~/.cache/plakar`; `None` without a home.
-    pub fn cache_dir(&self) -> Option<PathBuf> {
-        directory("XDG_CACHE_HOME", ".cache")
     }
 }
 

@@ -6,6 +6,7 @@ use crate::ports::dice::Dice;
 use crate::ports::names::Names;
 use crate::s3::chain::Shell;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Hears what a person should know and no caller can act on: a retry, an attribute that a file
 /// system refuses. One line, without a full stop.
@@ -28,6 +29,8 @@ pub struct Context {
     pub cwd: Vec<u8>,
     /// Requests in flight at most, per connector.
     pub concurrency: usize,
+    /// Longest time without a byte moving before a connection counts as broken.
+    pub stall: Duration,
     /// This host's name: the origin of a directory.
     pub hostname: String,
     /// Environment variables, for what a connector's field keeps there by custom.

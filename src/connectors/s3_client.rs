@@ -53,6 +53,7 @@ pub fn bucket(location: &S3Location, options: &S3Options, context: &Context) -> 
         encryption: options.transfer.encryption.clone(),
         parts_max: options.transfer.parts_max,
         trace: context.trace.clone(),
+        stall: context.stall,
         ..Config::new(endpoint, login)
     };
     let client = Client::new(

@@ -1,6 +1,7 @@
 //! A store copied file by file: same id, same key, same snapshots.
 
 use crate::base::limits;
+use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs;
 use crate::engine::error::{Error, Kind};
@@ -8,7 +9,9 @@ use crate::engine::repository::Repository;
 use crate::format::envelope;
 use crate::format::kind::Resource;
 use crate::pool::Queue;
+use crate::ports::fault::FaultKind;
 use crate::ports::store::{self, Access, Item, Listed, Store};
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Files on their way at the same time, each in memory.
@@ -30,7 +33,8 @@ pub struct Cloned {
 /// all they say.
 ///
 /// # Errors
-/// `Exists` when there is a store already; what either store says. What was copied stays.
+/// `Exists` when there is a store already, unless it is what a clone of this one left when it was
+/// broken off; what either store says. What was copied stays.
 pub fn clone(from: &Repository, to: &dyn Store, world: &World) -> Result<Cloned, Error> {
     if from.store.access() == Access::ReadOnly {
         let what = format!("{}: an archive has no files to be copied", from.store.location());
@@ -40,12 +44,31 @@ pub fn clone(from: &Repository, to: &dyn Store, world: &World) -> Result<Cloned,
     // Before the packfiles: each state's packfiles are there when it is.
     let states = from.store.list(store::Kind::State)?;
     let packfiles = from.store.list(store::Kind::Packfile)?;
-    to.create(&config)?;
+    if let Err(fault) = to.create(&config)
+        && (fault.kind != FaultKind::Exists || !is_begun(to, &config, &states)?)
+    {
+        return Err(fault.into());
+    }
     let mut cloned = Cloned::default();
     copy(from, to, store::Kind::Packfile, &packfiles, &mut cloned, world)?;
     copy(from, to, store::Kind::State, &states, &mut cloned, world)?;
     cloned.damaged.sort();
     Ok(cloned)
+}
+
+/// Whether the store that is there is this one's copy, broken off: states come last, and some are
+/// missing.
+fn is_begun(to: &dyn Store, config: &[u8], states: &[Listed]) -> Result<bool, Error> {
+    match to.get(Item::Config, limits::CONFIG_BYTES_MAX) {
+        Ok(there) if there == config => {}
+        Ok(_) => return Ok(false),
+        // Something else is in the way.
+        Err(fault) if fault.kind == FaultKind::Missing => return Ok(false),
+        Err(fault) => return Err(fault.into()),
+    }
+    let wanted: HashSet<Mac> = states.iter().map(|state| state.id).collect();
+    let there = to.list(store::Kind::State)?;
+    Ok(there.len() < wanted.len() && there.iter().all(|state| wanted.contains(&state.id)))
 }
 
 fn copy(

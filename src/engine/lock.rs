@@ -10,7 +10,7 @@ use crate::engine::World;
 use crate::engine::blobs::concerns_the_blob;
 use crate::engine::codec::Codec;
 use crate::engine::error::{Error, Kind};
-use crate::engine::repository::Repository;
+use crate::engine::repository::{Repository, twice};
 use crate::format::envelope;
 use crate::format::kind::{Resource, Version};
 use crate::format::lock::Lock;
@@ -164,19 +164,23 @@ pub fn is_held(repository: &Repository, world: &World) -> Result<bool, Error> {
 
 /// `None` when it was released between the listing and now.
 fn read(repository: &Repository, id: Mac) -> Result<Option<Lock>, Error> {
-    let file = match repository.store.get(Item::Lock(id), limits::LOCK_BYTES_MAX) {
-        Err(fault) if fault.kind == FaultKind::Missing => return Ok(None),
-        file => file?,
-    };
-    let decode = || -> Result<Lock, Error> {
+    let read = twice(|| {
+        let file = match repository.store.get(Item::Lock(id), limits::LOCK_BYTES_MAX) {
+            Err(fault) if fault.kind == FaultKind::Missing => return Ok(None),
+            file => file?,
+        };
         let (_, payload) = envelope::open(&file, Resource::LOCK, repository.codec.keyed())?;
-        Ok(Lock::decode(&repository.codec.decode(payload, limits::LOCK_BYTES_MAX as usize)?)?)
-    };
-    let lock = decode().map_err(|error| {
-        let how = format!("if nobody is using the store, `repair -apply` removes {}", Item::Lock(id).path());
-        error.context(format_args!("lock {id}")).with_remedy(how)
-    })?;
-    Ok(Some(lock))
+        let plain = repository.codec.decode(payload, limits::LOCK_BYTES_MAX as usize)?;
+        Ok(Some(Lock::decode(&plain)?))
+    });
+    read.map_err(|error| match concerns_the_blob(&error) {
+        true => {
+            let path = Item::Lock(id).path();
+            let how = format!("if nobody is using the store, `repair -apply` removes {path}");
+            error.context(format_args!("lock {id}")).with_remedy(how)
+        }
+        false => error,
+    })
 }
 
 fn is_stale(lock: &Lock, world: &World) -> bool {

@@ -130,8 +130,15 @@ impl Closed {
     /// # Errors
     /// `Missing` when there is no store; an unknown version or algorithm, by its name.
     pub fn read(store: Arc<dyn Store>) -> Result<Closed, Error> {
-        let file = store.get(Item::Config, limits::CONFIG_BYTES_MAX)?;
-        let config = Config::decode_unverified(&file)?;
+        let read = || -> Result<(Vec<u8>, Config), Error> {
+            let file = store.get(Item::Config, limits::CONFIG_BYTES_MAX)?;
+            let config = Config::decode_unverified(&file)?;
+            if config.encryption.is_none() {
+                Config::verify(&file, None)?;
+            }
+            Ok((file, config))
+        };
+        let (file, config) = twice(read)?;
         Ok(Closed { store, file, config, cache: Arc::new(NoCache) })
     }
 
@@ -190,6 +197,15 @@ fn uuid(config: &Config) -> String {
     let hex = hex::encode(config.repository_id);
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
     [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
+}
+
+/// Reads, and once more when what came is damaged: a bit may have been lost on the way, which plain
+/// HTTP does not notice.
+pub(crate) fn twice<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    match read() {
+        Err(error) if error.kind == Kind::Damaged => read(),
+        done => done,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -266,8 +282,11 @@ impl Repository {
             Some(opened) => opened,
             None => {
                 // Listed and then not there is never passed over: whatever it said would be unknown.
-                let file = self.state_file(id)?;
-                let opened = self.open_state(&file).map_err(named)?;
+                let (file, opened) = twice(|| {
+                    let file = self.state_file(id)?;
+                    let opened = self.open_state(&file).map_err(named)?;
+                    Ok((file, opened))
+                })?;
                 self.cache.put(id, &file);
                 opened
             }

@@ -9,7 +9,7 @@ use crate::engine::World;
 use crate::engine::blobs::concerns_the_blob;
 use crate::engine::error::{Error, Kind};
 use crate::engine::index::{Builder, Index, Sight};
-use crate::engine::repository::Repository;
+use crate::engine::repository::{Repository, twice};
 use crate::format::kind::{Generation, Resource, Version};
 use crate::format::state::{self, Entry, Meta};
 use crate::pool::Queue;
@@ -139,9 +139,11 @@ impl Reading<'_> {
         let repository = self.repository;
         let copy = repository.cache().get(id);
         let copied = copy.as_ref().and_then(|file| repository.decode_state(id, file).ok());
-        let read = repository
-            .state_file(id)
-            .and_then(|file| repository.decode_state(id, &file).map(|state| (file, state)));
+        let read = twice(|| {
+            let file = repository.state_file(id)?;
+            let state = repository.decode_state(id, &file)?;
+            Ok((file, state))
+        });
         let error = match read {
             Ok((file, state)) => {
                 if copied.is_none() || copy.as_ref() == Some(&file) {

@@ -97,6 +97,14 @@ impl Bucket {
     /// # Errors
     /// As [`Bucket::get_object`].
     pub fn get_object_and_info(&self, key: &[u8], limit: u64) -> Result<(Vec<u8>, ObjectInfo), Fault> {
+        match self.get_whole(key, limit) {
+            // What was promised was more than there is, or the rest came wrong: once more, all of it.
+            Err(fault) if fault.kind == FaultKind::Damaged => self.get_whole(key, limit),
+            done => done,
+        }
+    }
+
+    fn get_whole(&self, key: &[u8], limit: u64) -> Result<(Vec<u8>, ObjectInfo), Fault> {
         let key = self.key(key)?;
         let request = object::get(&self.name, &key);
         let mut info = ObjectInfo::default();
@@ -436,9 +444,14 @@ impl Bucket {
     }
 }
 
-/// Reads a short answer to its end, so that the connection can be used again.
+/// Reads a short answer to its end, so that the connection can be used again. A gateway that had sent
+/// its status before it knew better says so there.
 pub(super) fn drain(mut answer: Incoming) -> Result<(), Failure> {
-    answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX).map(|_| ())
+    let body = answer.read_all(crate::base::limits::S3_ERROR_BYTES_MAX)?;
+    match body.is_empty() || fault::parse_error(&body).code.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::from_body(&answer.head, &body, answer.tls())),
+    }
 }
 
 fn some(etag: &str) -> Option<&str> {

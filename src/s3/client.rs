@@ -73,7 +73,8 @@ impl Client {
                 None => Trust::load(&trust::Wanted::default())?,
             },
             connect: CONNECT,
-            answer: ANSWER,
+            // As ANSWER is to the ordinary limit.
+            answer: ANSWER.min(config.stall.saturating_mul(4)),
             connections: config.connections.max(1),
             stall: config.stall,
             proxy: config.proxies.choose(&config.endpoint).map(proxy).transpose()?,

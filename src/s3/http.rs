@@ -228,6 +228,11 @@ impl Incoming {
         (200..300).contains(&self.head.status)
     }
 
+    /// Whether it came over TLS.
+    pub fn tls(&self) -> bool {
+        self.tls
+    }
+
     /// The whole body, at most `limit` bytes of it, and as long as the head promised.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub fn context() -> (Context, Remarks) {
         trace: None,
         cwd: b"/".to_vec(),
         concurrency: 4,
+        stall: std::time::Duration::from_secs(30),
         environment: Arc::new(|_: &str| None),
         shell: Arc::new(plakar::world::shell::line),
         hostname: "testhost".to_owned(),

@@ -37,6 +37,16 @@ impl MemoryStore {
         self.fail_at.lock().unwrap().is_some()
     }
 
+    /// A store with this content, by path.
+    pub fn with(items: BTreeMap<String, Vec<u8>>) -> MemoryStore {
+        MemoryStore { items: Mutex::new(items), ..MemoryStore::default() }
+    }
+
+    /// Everything stored, by path.
+    pub fn items(&self) -> BTreeMap<String, Vec<u8>> {
+        self.items.lock().unwrap().clone()
+    }
+
     /// Paths of everything stored.
     pub fn paths(&self) -> Vec<String> {
         self.items.lock().unwrap().keys().cloned().collect()

@@ -3,6 +3,7 @@
 
 pub mod bucket;
 pub mod bucket_destination;
+pub mod cases;
 pub mod command;
 pub mod connect;
 pub mod connect_proxy;
@@ -14,6 +15,7 @@ pub mod manifest;
 pub mod measure;
 pub mod memory_store;
 pub mod minio;
+pub mod planned;
 pub mod reader;
 pub mod s3_server;
 pub mod sample;

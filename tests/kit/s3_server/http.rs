@@ -142,8 +142,8 @@ pub fn write(
 ) -> io::Result<bool> {
     let (mut keep, mut promised, mut with_length, mut slow) = (true, None, true, None);
     match trouble {
-        None
-        | Some(Trouble::ResetBefore | Trouble::NoConsent | Trouble::Deaf | Trouble::RefusedUnread(..)) => {}
+        None | Some(Trouble::NoConsent | Trouble::Deaf | Trouble::RefusedUnread(..)) => {}
+        Some(Trouble::ResetBefore | Trouble::ResetDuring | Trouble::Refused | Trouble::Stall) => {}
         Some(Trouble::ResetAfter) => return Ok(false),
         Some(Trouble::Raw(bytes)) => {
             output.write_all(bytes)?;
@@ -171,7 +171,9 @@ pub fn write(
         Some(Trouble::Slow(pieces, pause)) => slow = Some((pieces, pause)),
         Some(Trouble::FlippedBit) => {
             let middle = answer.body.len() / 2;
-            answer.body[middle] ^= 1;
+            if let Some(byte) = answer.body.get_mut(middle) {
+                *byte ^= 1;
+            }
         }
     }
     let mut head = format!("HTTP/1.1 {} Status\r\nx-amz-request-id: REQ1\r\n", answer.status);

@@ -7,15 +7,18 @@ mod auth;
 pub mod http;
 mod made_up;
 pub mod objects;
+pub mod plan;
 
 pub use http::Request;
 pub use objects::Objects;
+use plan::Plan;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The one pair of keys it accepts.
@@ -36,13 +39,20 @@ pub struct TemporaryKeys {
 pub enum Trouble {
     /// The connection is closed before anything is read.
     ResetBefore,
+    /// The connection is closed when half of the request's body has come.
+    ResetDuring,
     /// The request is carried out, then the connection is closed without an answer.
     ResetAfter,
+    /// The connection is closed, and nobody listens any more until the server is opened again.
+    Refused,
+    /// No answer comes, and the connection stays open.
+    Stall,
     /// The answer stops after so many bytes of its body.
     CutBody(usize),
     /// Not carried out: this status, an S3 error document of this code, these headers.
     Status(u16, &'static str, Vec<(&'static str, String)>),
-    /// Status 200 with an error document as its body.
+    /// Status 200 with an error document as its body; a request that changes something is not
+    /// carried out.
     OkWithError(&'static str),
     /// The answer promises more bytes than it has, and the connection stays open.
     LongerThanItIs,
@@ -89,6 +99,9 @@ struct Shared {
     connections: AtomicUsize,
     clock_offset: Mutex<i64>,
     page: AtomicUsize,
+    plan: Mutex<Option<plan::Running>>,
+    listening: Mutex<Option<JoinHandle<()>>>,
+    closed: AtomicBool,
 }
 
 impl Shared {
@@ -116,15 +129,43 @@ impl S3Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared { page: AtomicUsize::new(1000), ..Shared::default() });
-        let accepted = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                accepted.connections.fetch_add(1, Ordering::SeqCst);
-                let shared = Arc::clone(&accepted);
-                std::thread::spawn(move || serve(&stream, &shared));
-            }
-        });
+        *shared.listening.lock().unwrap() = Some(listen(&shared, listener));
         S3Server { shared, address }
+    }
+
+    /// From now on requests are counted, and one of them goes wrong.
+    pub fn plan(&self, plan: Plan) {
+        *self.shared.plan.lock().unwrap() = Some(plan::Running::new(plan));
+    }
+
+    /// The request that the plan has hit, and how often.
+    pub fn hit(&self) -> Option<(String, usize)> {
+        self.shared.plan.lock().unwrap().as_ref().and_then(plan::Running::hit)
+    }
+
+    /// Whether the plan is over once it has hit.
+    pub fn lasts_once(&self) -> bool {
+        self.shared.plan.lock().unwrap().as_ref().is_some_and(plan::Running::lasts_once)
+    }
+
+    /// Everything is answered again.
+    pub fn end_plan(&self) {
+        *self.shared.plan.lock().unwrap() = None;
+        self.open();
+    }
+
+    /// Listens again, if it had stopped.
+    pub fn open(&self) {
+        let mut listening = self.shared.listening.lock().unwrap();
+        if !self.shared.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        if let Some(thread) = listening.take() {
+            thread.join().unwrap();
+        }
+        let listener = TcpListener::bind(&self.address).unwrap();
+        self.shared.closed.store(false, Ordering::SeqCst);
+        *listening = Some(listen(&self.shared, listener));
     }
 
     /// `127.0.0.1:PORT`.
@@ -200,13 +241,58 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
+fn listen(shared: &Arc<Shared>, listener: TcpListener) -> JoinHandle<()> {
+    let accepted = Arc::clone(shared);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if accepted.closed.load(Ordering::SeqCst) {
+                return;
+            }
+            accepted.connections.fetch_add(1, Ordering::SeqCst);
+            let shared = Arc::clone(&accepted);
+            std::thread::spawn(move || serve(&stream, &shared));
+        }
+    })
+}
+
+/// Stops listening: from here on connections are refused.
+fn close(stream: &TcpStream, shared: &Shared) {
+    let mut listening = shared.listening.lock().unwrap();
+    shared.closed.store(true, Ordering::SeqCst);
+    let Some(thread) = listening.take() else { return };
+    // The accepting thread sees the flag when something comes.
+    let _ = TcpStream::connect(stream.local_addr().unwrap());
+    thread.join().unwrap();
+}
+
 fn serve(stream: &TcpStream, shared: &Shared) {
     stream.set_nodelay(true).unwrap();
     let mut input = std::io::BufReader::new(stream);
     while let Ok(Some(head)) = http::read_head(&mut input) {
-        let trouble = trouble(shared, &head);
-        if matches!(trouble, Some(Trouble::ResetBefore)) {
+        if shared.closed.load(Ordering::SeqCst) {
             break;
+        }
+        let trouble = trouble(shared, &head);
+        match trouble {
+            Some(Trouble::ResetBefore) => break,
+            Some(Trouble::Refused) => {
+                close(stream, shared);
+                break;
+            }
+            Some(Trouble::ResetDuring) => {
+                if head.headers.contains_key("expect") {
+                    break;
+                }
+                let length: u64 = head.headers.get("content-length").map_or(0, |text| text.parse().unwrap());
+                let _ = std::io::copy(&mut (&mut input).take(length / 2), &mut std::io::sink());
+                break;
+            }
+            Some(Trouble::Stall) => {
+                // Until the client gives up.
+                let _ = std::io::copy(&mut input, &mut std::io::sink());
+                break;
+            }
+            _ => {}
         }
         let asks = if head.headers.contains_key("expect") { " (asks first)" } else { "" };
         let line = format!("{} {}{asks}", head.method, head.target);
@@ -241,6 +327,9 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             Some((status, code)) => http::Answer::error(status, code),
             // Refused, so not carried out.
             None if matches!(trouble, Some(Trouble::Status(..))) => http::Answer::new(500),
+            None if matches!(trouble, Some(Trouble::OkWithError(_))) && request.method != "GET" => {
+                http::Answer::new(200)
+            }
             None => {
                 let page = shared.page.load(Ordering::SeqCst);
                 shared.objects.lock().unwrap().answer(&request, page)
@@ -257,6 +346,10 @@ fn serve(stream: &TcpStream, shared: &Shared) {
 }
 
 fn trouble(shared: &Shared, request: &Request) -> Option<Trouble> {
+    let planned = shared.plan.lock().unwrap().as_mut().and_then(|plan| plan.trouble(request));
+    if planned.is_some() {
+        return planned;
+    }
     for rule in shared.rules.lock().unwrap().iter_mut() {
         if rule.times == 0 || rule.method != request.method || !request.target.contains(rule.contains) {
             continue;

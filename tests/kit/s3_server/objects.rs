@@ -7,7 +7,7 @@ use md5::Digest as _;
 use std::collections::BTreeMap;
 
 /// A stored object.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     pub body: Vec<u8>,
     pub etag: String,
