@@ -171,7 +171,7 @@ fn fail_at_every_step(name: &str, rows: &[Row]) {
         tidy(&planned);
         let reference = run(&planned, row);
         assert_eq!(reference.code, 0, "{}: {}", row.name, reference.stderr);
-        for way in WAYS {
+        for way in WAYS.iter().filter(|way| is_tried(row, way)) {
             for lasting in [Lasting::Once, Lasting::SameRequest, Lasting::Everything] {
                 if !is_due(way, lasting) {
                     continue;
@@ -185,17 +185,7 @@ fn fail_at_every_step(name: &str, rows: &[Row]) {
                     let stall = if silent { Duration::from_millis(60) } else { Duration::from_secs(30) };
                     *planned.stall.lock().unwrap() = stall;
                     planned.server.plan(Plan { at, trouble: (way.trouble)(), lasting });
-                    let began = std::time::Instant::now();
                     let said = run(&planned, row);
-                    if std::env::var_os("PLAKAR_TRACE").is_some() {
-                        eprintln!(
-                            "{:?} {} {} {lasting:?} {at} {:?}",
-                            began.elapsed(),
-                            row.name,
-                            way.name,
-                            planned.server.hit()
-                        );
-                    }
                     let Some((hit, _)) = planned.server.hit() else {
                         assert_eq!(said.code, 0, "{}: {}", row.name, said.stderr);
                         break;
@@ -211,6 +201,22 @@ fn fail_at_every_step(name: &str, rows: &[Row]) {
     cases::count("faults injected", injected);
     assert!(injected > 100, "{injected}");
     assert!(faults.is_empty(), "{} of {injected}:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Commands that read what another one of the table reads, by the same code, get fewer ways.
+fn is_tried(row: &Row, way: &Way) -> bool {
+    const LIKE_OTHERS: [&str; 9] = [
+        "ls of a snapshot",
+        "info of a snapshot",
+        "digest",
+        "locate",
+        "check -fast",
+        "archive",
+        "prune",
+        "dup",
+        "repair",
+    ];
+    !LIKE_OTHERS.contains(&row.name) || matches!(way.name, "reset before" | "500" | "403" | "a flipped bit")
 }
 
 /// What lasts is told apart by what the client makes of it: a broken line, a server's error, a refusal,
@@ -242,6 +248,8 @@ impl Trial<'_> {
                     self.fault("what failed is not named", said);
                 }
             }
+            // The snapshot lacks what could not be read, and says so.
+            3 if self.hit.contains("/source/") && self.is_named(&said.stderr) => {}
             _ => self.fault("a strange exit code", said),
         }
         self.nothing_half_made(said);
@@ -264,6 +272,8 @@ impl Trial<'_> {
         match self.row.effect {
             // To find a state that cannot be read is what it is for.
             Effect::Prints if self.row.name.starts_with("repair") && self.is_named(&said.stdout) => {}
+            // What is lost is said, and the rest is printed.
+            Effect::Prints if self.row.name == "info" && self.is_named(&said.stderr) => {}
             Effect::Prints if said.stdout != reference.stdout => {
                 self.fault("it printed something else", said)
             }
@@ -326,7 +336,8 @@ impl Trial<'_> {
             {
                 continue;
             }
-            let (problems, snapshots) = self.planned.look(bucket);
+            let (mut problems, snapshots) = self.planned.look(bucket);
+            self.forgive_what_is_back(&mut problems);
             // A clone that was broken off is no store yet: its states come last.
             if !problems.is_empty() && !(bucket == "fresh" && said.code != 0) {
                 self.fault(&format!("{bucket} does not check clean: {}", problems.join(", ")), said);
@@ -340,6 +351,14 @@ impl Trial<'_> {
                     self.fault("the newest snapshot restores otherwise", said);
                 }
             }
+        }
+    }
+
+    /// A state that cannot be read, ever, is given up by a repair, and with it that a snapshot was removed:
+    /// such a snapshot is back, with what is left of it.
+    fn forgive_what_is_back(&self, problems: &mut Vec<String>) {
+        if self.row.name == "repair" && self.way.name == "a flipped bit" && self.lasting != Lasting::Once {
+            problems.retain(|problem| self.planned.kept.iter().any(|id| problem.starts_with(&id.short())));
         }
     }
 
@@ -357,7 +376,8 @@ impl Trial<'_> {
         if again.code != 0 && !made {
             self.fault(&format!("the next run fails: {}", again.stderr), before);
         }
-        let (problems, _) = self.planned.look("kloset");
+        let (mut problems, _) = self.planned.look("kloset");
+        self.forgive_what_is_back(&mut problems);
         if !problems.is_empty() {
             self.fault(&format!("after the next run: {}", problems.join(", ")), before);
         }

@@ -120,6 +120,18 @@ impl Started {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     }
 
+    /// SIGKILL: it gets no chance to tidy up.
+    pub fn kill(mut self) -> Ran {
+        // It may just have ended.
+        let _ = self.child.kill();
+        self.ends()
+    }
+
+    /// Whether it runs no more.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub fn ends(self) -> Ran {
         Ran::new(self.words, self.child.wait_with_output().unwrap())

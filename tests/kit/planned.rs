@@ -206,7 +206,9 @@ impl Planned {
             {
                 objects.put("source", key.as_bytes(), body);
             }
-            objects.buckets.insert("restored".to_owned(), BTreeMap::new());
+            for empty in ["restored", "fresh"] {
+                objects.buckets.insert(empty.to_owned(), BTreeMap::new());
+            }
         });
         let image = server.objects(|objects| objects.buckets.clone());
         let planned = Planned {

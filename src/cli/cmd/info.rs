@@ -30,7 +30,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     }
     let opened = open::store(session, None)?;
     let Some(word) = parsed.rest.first() else {
-        tell(session, "store", &store(&opened)?);
+        tell(session, "store", &store(session, &opened)?);
         return Ok(DONE);
     };
     let argument = Argument::parse(word.as_bytes());
@@ -66,7 +66,7 @@ fn tell(session: &Session, kind: &str, sheet: &Sheet) {
 }
 
 /// `20 MiB (20971520 bytes)`.
-fn store(opened: &Opened) -> Result<Sheet, Failure> {
+fn store(session: &Session, opened: &Opened) -> Result<Sheet, Failure> {
     let config = &opened.repository.config;
     let mut sheet = Sheet::default();
     sheet.text("Version", config.version);
@@ -101,6 +101,9 @@ fn store(opened: &Opened) -> Result<Sheet, Failure> {
     }
     sheet.end_section();
     let (found, problems) = opened.select(&Filters::default(), &Retention::default())?;
+    for (id, error) in &problems {
+        session.out.error_line(format!("warn: snapshot {id}: {error}"));
+    }
     sheet.text("Snapshots", found.len() + problems.len());
     let mut stored = opened.repository.store.get(Item::Config, limits::CONFIG_BYTES_MAX)?.len() as u64;
     for kind in [Kind::State, Kind::Packfile, Kind::Lock] {

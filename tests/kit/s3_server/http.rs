@@ -143,7 +143,13 @@ pub fn write(
     let (mut keep, mut promised, mut with_length, mut slow) = (true, None, true, None);
     match trouble {
         None | Some(Trouble::NoConsent | Trouble::Deaf | Trouble::RefusedUnread(..)) => {}
-        Some(Trouble::ResetBefore | Trouble::ResetDuring | Trouble::Refused | Trouble::Stall) => {}
+        Some(
+            Trouble::ResetBefore
+            | Trouble::ResetDuring
+            | Trouble::Refused
+            | Trouble::Stall
+            | Trouble::StallAfter,
+        ) => {}
         Some(Trouble::ResetAfter) => return Ok(false),
         Some(Trouble::Raw(bytes)) => {
             output.write_all(bytes)?;
@@ -153,6 +159,8 @@ pub fn write(
             answer = Answer::error(status, code);
             answer.headers.extend(headers.into_iter().map(|(name, value)| (name.into(), value)));
         }
+        // It has no body to say anything in.
+        Some(Trouble::OkWithError(_)) if request.method == "HEAD" => {}
         Some(Trouble::OkWithError(code)) => answer = Answer { status: 200, ..Answer::error(200, code) },
         Some(Trouble::CutBody(at)) => {
             promised = Some(answer.body.len());

@@ -47,6 +47,8 @@ pub enum Trouble {
     Refused,
     /// No answer comes, and the connection stays open.
     Stall,
+    /// The request is carried out, but no answer comes, and the connection stays open.
+    StallAfter,
     /// The answer stops after so many bytes of its body.
     CutBody(usize),
     /// Not carried out: this status, an S3 error document of this code, these headers.
@@ -141,6 +143,17 @@ impl S3Server {
     /// The request that the plan has hit, and how often.
     pub fn hit(&self) -> Option<(String, usize)> {
         self.shared.plan.lock().unwrap().as_ref().and_then(plan::Running::hit)
+    }
+
+    /// Waits until the plan has hit, or `over` says that nothing more will come.
+    pub fn wait_for_hit(&self, over: &mut dyn FnMut() -> bool) -> Option<(String, usize)> {
+        loop {
+            let hit = self.hit();
+            if hit.is_some() || over() {
+                return hit.or_else(|| self.hit());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
     }
 
     /// Whether the plan is over once it has hit.
@@ -327,7 +340,9 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             Some((status, code)) => http::Answer::error(status, code),
             // Refused, so not carried out.
             None if matches!(trouble, Some(Trouble::Status(..))) => http::Answer::new(500),
-            None if matches!(trouble, Some(Trouble::OkWithError(_))) && request.method != "GET" => {
+            None if matches!(trouble, Some(Trouble::OkWithError(_)))
+                && !matches!(request.method.as_str(), "GET" | "HEAD") =>
+            {
                 http::Answer::new(200)
             }
             None => {
@@ -335,6 +350,10 @@ fn serve(stream: &TcpStream, shared: &Shared) {
                 shared.objects.lock().unwrap().answer(&request, page)
             }
         };
+        if matches!(trouble, Some(Trouble::StallAfter)) {
+            let _ = std::io::copy(&mut input, &mut std::io::sink());
+            break;
+        }
         let close = request.headers.get("connection").is_some_and(|value| value == "close");
         let kept = http::write(&mut &*stream, &request, answer, trouble, offset).unwrap_or(false);
         if close || !kept {

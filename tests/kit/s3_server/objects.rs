@@ -73,6 +73,8 @@ pub struct Objects {
     pub uploads: BTreeMap<String, Upload>,
     /// Refuses a body that comes without its MD5.
     pub wants_md5: bool,
+    /// Passes over `If-None-Match`.
+    pub has_no_conditions: bool,
     /// Refuses every storage class.
     pub has_no_classes: bool,
     /// Takes only requests with this session token.
@@ -220,7 +222,11 @@ impl Objects {
 
     fn store(&mut self, bucket: &str, key: &[u8], request: &Request) -> Answer {
         let condition = request.headers.get("if-none-match").is_some_and(|value| value == "*");
-        if condition && !self.ignores_conditions && self.buckets[bucket].contains_key(key) {
+        if condition
+            && !self.has_no_conditions
+            && !self.ignores_conditions
+            && self.buckets[bucket].contains_key(key)
+        {
             return Answer::error(412, "PreconditionFailed");
         }
         self.put(bucket, key, &request.body);
