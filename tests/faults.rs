@@ -1,6 +1,7 @@
 //! The n-th request of each command fails, for n = 1, 2, 3 … until the command is done without being
-//! hit; each time in every way that a network and a server have of failing, once and for good. What was
-//! stored before is still there, the store checks clean, nothing blocks, and the next run completes.
+//! hit; in the ways that a network and a server have of failing, once and for good. What was stored
+//! before is still there, the store checks clean, nothing blocks, and the next run completes. Commands
+//! that read by the code of another one get fewer ways, and the longest two every second or third n.
 
 use crate::kit::cases;
 use crate::kit::planned::{Planned, Said};
@@ -156,6 +157,12 @@ fn run(planned: &Planned, row: &Row) -> Said {
     planned.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
 fn tidy(planned: &Planned) {
     let _ = fs::remove_dir_all(planned.scratch.join("out"));
     let _ = fs::remove_file(planned.scratch.join("file.ptar"));
@@ -171,12 +178,13 @@ fn fail_at_every_step(name: &str, rows: &[Row]) {
         tidy(&planned);
         let reference = run(&planned, row);
         assert_eq!(reference.code, 0, "{}: {}", row.name, reference.stderr);
-        for way in WAYS.iter().filter(|way| is_tried(row, way)) {
+        let step = step(row);
+        for (number, way) in WAYS.iter().filter(|way| is_tried(row, way)).enumerate() {
             for lasting in [Lasting::Once, Lasting::SameRequest, Lasting::Everything] {
                 if !is_due(way, lasting) {
                     continue;
                 }
-                for at in 1.. {
+                for at in (1 + number % step..).step_by(step) {
                     assert!(at < REQUESTS_MAX, "{}: no end of requests", row.name);
                     planned.again();
                     tidy(&planned);
@@ -220,6 +228,16 @@ fn is_tried(row: &Row, way: &Way) -> bool {
         "repair",
     ];
     !LIKE_OTHERS.contains(&row.name) || matches!(way.name, "reset before" | "500" | "403" | "a flipped bit")
+}
+
+/// The longest commands fail at every second or third request for each way, from another one for the next
+/// way: over all ways, each request is hit.
+fn step(row: &Row) -> usize {
+    match row.name {
+        "sync" => 3,
+        "backup of a bucket" => 2,
+        _ => 1,
+    }
 }
 
 /// What lasts is told apart by what the client makes of it: a broken line, a server's error, a refusal,
@@ -277,8 +295,14 @@ impl Trial<'_> {
             Effect::Prints if self.row.name.starts_with("repair") && self.is_named(&said.stdout) => {}
             // What is lost is said, and the rest is printed.
             Effect::Prints if self.row.name == "info" && self.is_named(&said.stderr) => {}
+            // A header that cannot be read when the snapshots are put in order, and then can, in a longer
+            // range whose altered byte is one that is not read here: that snapshot is told of last.
+            Effect::Prints
+                if self.row.name == "check -fast"
+                    && (self.way.name, self.lasting) == ("a flipped bit", Lasting::SameRequest)
+                    && sorted(&said.stdout) == sorted(&reference.stdout) => {}
             Effect::Prints if said.stdout != reference.stdout => {
-                self.fault("it printed something else", said)
+                self.fault(&format!("it printed something else: {:?}", said.stdout), said);
             }
             Effect::Writes if self.row.name == "restore" => {
                 let differences = trees::differences(&self.planned.tree, &self.planned.scratch.join("out"));
@@ -306,7 +330,9 @@ impl Trial<'_> {
 
     fn nothing_half_made(&mut self, said: &Said) {
         let file = self.planned.scratch.join("file.ptar");
-        if said.code != 0 && file.exists() {
+        // Like a restore, an archive keeps what could be read, and tells of each entry that could not.
+        let keeps = self.row.name == "archive" && said.stderr.contains("error: archive: ");
+        if said.code != 0 && file.exists() && !keeps {
             self.fault("half a file under its name", said);
         }
         let uploads = self.planned.server.objects(|objects| objects.uploads.len());
@@ -342,7 +368,8 @@ impl Trial<'_> {
             let (mut problems, snapshots) = self.planned.look(bucket);
             self.forgive_what_is_back(&mut problems);
             // A clone that was broken off is no store yet: its states come last.
-            if !problems.is_empty() && !(bucket == "fresh" && said.code != 0) {
+            let is_begun = bucket == "fresh" && said.code != 0;
+            if !problems.is_empty() && !is_begun {
                 self.fault(&format!("{bucket} does not check clean: {}", problems.join(", ")), said);
             }
             if bucket == "kloset" {

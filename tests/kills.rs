@@ -135,7 +135,11 @@ impl Bench {
         let _ = fs::remove_file(&archive);
         self.home.start(&self.words(row)).ends().succeeds();
         if row.name == "restore" {
-            assert_eq!(trees::differences(&self.planned.tree, &out), Vec::<String>::new(), "{told}");
+            let mut found = trees::differences(&self.planned.tree, &out);
+            // What was being written when it was killed stays, under a name that nobody takes for a file's.
+            found
+                .retain(|what| !(what.contains(".plakar-") && what.ends_with(".tmp\": not in the original")));
+            assert_eq!(found, Vec::<String>::new(), "{told}");
         }
     }
 

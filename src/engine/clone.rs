@@ -5,7 +5,7 @@ use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs;
 use crate::engine::error::{Error, Kind};
-use crate::engine::repository::Repository;
+use crate::engine::repository::{Repository, twice};
 use crate::format::envelope;
 use crate::format::kind::Resource;
 use crate::pool::Queue;
@@ -40,12 +40,11 @@ pub fn clone(from: &Repository, to: &dyn Store, world: &World) -> Result<Cloned,
         let what = format!("{}: an archive has no files to be copied", from.store.location());
         return Err(Error::new(Kind::Unsupported, what).with_remedy("use sync to copy its snapshots"));
     }
-    let config = from.store.get(Item::Config, limits::CONFIG_BYTES_MAX)?;
     // Before the packfiles: each state's packfiles are there when it is.
     let states = from.store.list(store::Kind::State)?;
     let packfiles = from.store.list(store::Kind::Packfile)?;
-    if let Err(fault) = to.create(&config)
-        && (fault.kind != FaultKind::Exists || !is_begun(to, &config, &states)?)
+    if let Err(fault) = to.create(&from.config_file)
+        && (fault.kind != FaultKind::Exists || !is_begun(to, &from.config_file, &states)?)
     {
         return Err(fault.into());
     }
@@ -121,8 +120,11 @@ fn one(from: &Repository, to: &dyn Store, kind: store::Kind, file: Listed) -> Re
         store::Kind::Packfile => (Item::Packfile(file.id), Resource::PACKFILE),
         _ => (Item::State(file.id), Resource::STATE),
     };
-    let body = from.store.get(item, file.size)?;
-    let opened = envelope::open(&body, resource, from.codec.keyed());
-    opened.map_err(|fault| Error::from(fault).context(item))?;
+    let body = twice(|| {
+        let body = from.store.get(item, file.size)?;
+        let opened = envelope::open(&body, resource, from.codec.keyed());
+        opened.map_err(|fault| Error::from(fault).context(item))?;
+        Ok(body)
+    })?;
     Ok(to.put(item, &body)?)
 }

@@ -188,8 +188,8 @@ impl Closed {
         };
         Config::verify(&self.file, key.as_ref())?;
         let codec = codec(&self.config, key.as_ref())?;
-        let Closed { store, config, cache, .. } = self;
-        Ok(Repository { store, config, codec, cache, ahead: Mutex::new(ahead) })
+        let Closed { store, file, config, cache } = self;
+        Ok(Repository { store, config_file: file, config, codec, cache, ahead: Mutex::new(ahead) })
     }
 }
 
@@ -217,6 +217,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Repository {
     /// Where its files are.
     pub store: Arc<dyn Store>,
+    /// CONFIG, as it was verified.
+    pub config_file: Vec<u8>,
     /// Its settings.
     pub config: Config,
     /// How its items are spelled.
@@ -227,11 +229,6 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// From parts that were drawn together, as for an archive being written.
-    pub fn from_parts(store: Arc<dyn Store>, config: Config, codec: Codec) -> Repository {
-        Repository { store, config, codec, cache: Arc::new(NoCache), ahead: Mutex::default() }
-    }
-
     /// The repository id as people write UUIDs.
     pub fn id(&self) -> String {
         uuid(&self.config)

@@ -1,6 +1,5 @@
 //! `info`: what a store, or a snapshot, says of itself.
 
-use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
@@ -14,7 +13,7 @@ use crate::engine::errors;
 use crate::engine::retention::Retention;
 use crate::engine::select::{Argument, Filters};
 use crate::engine::snapshot::Snapshot;
-use crate::ports::store::{Item, Kind};
+use crate::ports::store::Kind;
 use std::os::unix::ffi::OsStrExt;
 
 /// Its options.
@@ -105,7 +104,7 @@ fn store(session: &Session, opened: &Opened) -> Result<Sheet, Failure> {
         session.out.error_line(format!("warn: snapshot {id}: {error}"));
     }
     sheet.text("Snapshots", found.len() + problems.len());
-    let mut stored = opened.repository.store.get(Item::Config, limits::CONFIG_BYTES_MAX)?.len() as u64;
+    let mut stored = opened.repository.config_file.len() as u64;
     for kind in [Kind::State, Kind::Packfile, Kind::Lock] {
         stored += opened.repository.store.list(kind)?.iter().map(|file| file.size).sum::<u64>();
     }
