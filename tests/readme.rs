@@ -39,13 +39,15 @@ fn masked(line: &str) -> Vec<String> {
         if plain.len() == 20 && plain.ends_with('Z') && plain.as_bytes()[10] == b'T' {
             return "TIME".to_owned();
         }
+        // Before durations: an ID may begin with a digit, and a path end like a unit.
+        if let Some((_, rest)) = word.split_once(':').filter(|(id, _)| masked_id(id)) {
+            return format!("ID:{rest}");
+        }
         let times = ["s", "ms", "µs", "MB/s"];
         if times.iter().any(|unit| plain.ends_with(unit)) && plain.starts_with(|c: char| c.is_ascii_digit()) {
             return "DURATION".to_owned();
         }
-        word.split_once(':')
-            .filter(|(id, _)| masked_id(id))
-            .map_or(word.to_owned(), |(_, rest)| format!("ID:{rest}"))
+        word.to_owned()
     };
     line.split_whitespace().map(mask).collect()
 }
