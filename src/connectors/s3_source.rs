@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Objects up to this size are read in one request.
 const WHOLE_BYTES_MAX: u64 = 8 << 20;
 
-/// Buffers of 4 MiB for larger objects, shared by all that are read at a time.
+/// Buffers of 2 MiB for larger objects, shared by all that are read at a time.
 const LANES: usize = 8;
 
 /// Small objects asked for at once: a request takes a round trip, however little it brings.

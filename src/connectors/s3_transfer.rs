@@ -58,9 +58,10 @@ fn rate(text: &str) -> Result<u64, Fault> {
         digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten()
     };
     let found = (|| {
-        let (unit, tenths) = (unit?, read(fraction.get(..1)?)?);
-        read(fraction)?;
-        read(whole)?.checked_mul(unit)?.checked_add(unit * tenths / 10)
+        let unit = unit?;
+        let of = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+        let part = u128::from(read(fraction)?) * u128::from(unit) / u128::from(of);
+        read(whole)?.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
     })();
     match found {
         Some(bytes) if bytes >= RATE_MIN => Ok(bytes),

@@ -8,21 +8,38 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Length of one range, and of one buffer.
-pub const RANGE_BYTES: u64 = 4 << 20;
+/// Length of one range, and of one buffer: long enough that a request costs little beside it.
+pub const RANGE_BYTES: u64 = 2 << 20;
 
 /// Buffers of one reader at most: one being read from, the others on the line.
 const LANES_OF_ONE: usize = 4;
 
 /// Range buffers that many readers share, so that all of them together stay within a bound.
+///
+/// They are used again: an allocator that keeps what each thread freed would hold a multiple of them.
 pub struct Lanes {
+    count: usize,
     free: Mutex<usize>,
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Lanes {
     /// So many buffers of [`RANGE_BYTES`].
     pub fn new(count: usize) -> Arc<Lanes> {
-        Arc::new(Lanes { free: Mutex::new(count) })
+        Arc::new(Lanes { count, free: Mutex::new(count), spare: Mutex::default() })
+    }
+
+    /// A buffer that was used before, if there is one.
+    fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes back a buffer that was read to its end.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < self.count {
+            spare.push(buffer);
+        }
     }
 
     /// As many as one reader may have, if at least two are free: fewer would not be faster than
@@ -49,8 +66,8 @@ impl Drop for Taken {
     }
 }
 
-/// Fetches exactly `length` bytes from `first`.
-pub type Fetch = dyn Fn(u64, usize) -> Result<Vec<u8>, Fault> + Send + Sync;
+/// Fetches exactly `length` bytes from `first`, in place of what the buffer held.
+pub type Fetch = dyn Fn(u64, usize, &mut Vec<u8>) -> Result<(), Fault> + Send + Sync;
 
 /// The ranges of one object from some byte on. Dropped, its threads end with the range they are at.
 pub struct Ahead {
@@ -140,7 +157,8 @@ impl Shared {
     fn work(&self) {
         while let Some((number, first)) = self.claim() {
             let length = usize::try_from((self.size - first).min(RANGE_BYTES)).unwrap_or(usize::MAX);
-            let range = (self.fetch)(first, length);
+            let mut range = self.lanes.lanes.buffer();
+            let range = (self.fetch)(first, length, &mut range).map(|()| range);
             let mut window = self.lock();
             window.over |= range.is_err();
             let at = usize::try_from(number - window.given).unwrap_or(usize::MAX);
@@ -183,28 +201,37 @@ mod tests {
         let lanes = Lanes::new(LANES_OF_ONE);
         let (out, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (counted, highest) = (Arc::clone(&out), Arc::clone(&most));
-        let fetch = move |first: u64, length: usize| {
+        let fetch = move |first: u64, length: usize, out: &mut Vec<u8>| {
             highest.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            Ok([&first.to_le_bytes()[..], &(length as u64).to_le_bytes()].concat())
+            out.clear();
+            out.extend_from_slice(&first.to_le_bytes());
+            out.extend_from_slice(&(length as u64).to_le_bytes());
+            Ok(())
         };
         let size = 20 * RANGE_BYTES + 1;
         let ahead = Ahead::start(&lanes, Box::new(fetch), 7, size).unwrap();
         let mut at = 7_u64;
         for range in ahead {
             let length = (size - at).min(RANGE_BYTES);
-            assert_eq!(range.unwrap(), [at.to_le_bytes(), length.to_le_bytes()].concat());
+            let range = range.unwrap();
+            assert_eq!(range, [at.to_le_bytes(), length.to_le_bytes()].concat());
+            lanes.give_back(range);
             at += length;
             out.fetch_sub(1, Ordering::SeqCst);
         }
         assert_eq!(at, size);
         assert!(most.load(Ordering::SeqCst) <= LANES_OF_ONE);
+        assert_eq!(lanes.buffer().len(), 16, "what was given back is used again");
     }
 
     #[test]
     fn a_failure_comes_where_its_range_was_due_and_lanes_come_back() {
         let lanes = Lanes::new(LANES_OF_ONE);
-        let fetch = |first: u64, _: usize| match first {
-            0 => Ok(vec![1]),
+        let fetch = |first: u64, _: usize, out: &mut Vec<u8>| match first {
+            0 => {
+                *out = vec![1];
+                Ok(())
+            }
             _ => Err(Fault::new(FaultKind::Changed, "replaced")),
         };
         let mut ahead = Ahead::start(&lanes, Box::new(fetch), 0, 10 * RANGE_BYTES).unwrap();

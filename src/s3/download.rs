@@ -48,7 +48,9 @@ impl ParallelReader {
         self.ask_at = self.plain.at.saturating_add(ASK_EACH_BYTES);
         let Some(etag) = self.plain.etag.clone() else { return };
         let (bucket, key) = (self.plain.bucket.clone(), self.plain.key.clone());
-        let fetch = move |first, length| bucket.get_range(key.as_bytes(), first, length, Some(&etag));
+        let fetch = move |first: u64, length: usize, out: &mut Vec<u8>| {
+            bucket.get_range_into(key.as_bytes(), first, length, Some(&etag), out)
+        };
         self.ahead = Ahead::start(&self.lanes, Box::new(fetch), self.plain.at, self.plain.size);
         if self.ahead.is_some() {
             self.plain.open = None;
@@ -63,8 +65,10 @@ impl Read for ParallelReader {
         }
         let Some(ahead) = &mut self.ahead else { return self.plain.read(out) };
         if self.taken == self.range.len() {
-            // Freed before the next is asked for: it is one of the buffers that are counted.
-            self.range = Vec::new();
+            // Given back before the next is asked for: it is one of the buffers that are counted.
+            if self.range.capacity() > 0 {
+                self.lanes.give_back(std::mem::take(&mut self.range));
+            }
             self.taken = 0;
             match ahead.next() {
                 Some(range) => self.range = range.map_err(io::Error::other)?,
