@@ -107,7 +107,7 @@ pub const SCHEMA: &[Kind] = &[
     ),
     (
         "progress",
-        "backup, restore, check, sync, ptar, maintenance: once a second, unless -quiet",
+        "backup, restore, check, sync, ptar: once a second, unless -quiet",
         &[
             ("items", Shape::Number, "entries finished"),
             ("items_total?", Shape::Number, "entries there will be, when known"),
@@ -179,6 +179,7 @@ pub const SCHEMA: &[Kind] = &[
             ("removed_packfiles", Shape::Number, "packfiles removed"),
             ("removed_blobs", Shape::Number, "blobs that were in them"),
             ("removed_bytes", Shape::Number, "their bytes"),
+            ("remains", Shape::Number, "writes broken off more than a day ago, whose remains were removed"),
         ],
     ),
     (
