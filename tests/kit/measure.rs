@@ -1,6 +1,6 @@
 //! How much memory a command takes, as the kernel counts it when it ends.
 
-use crate::kit::command::{Home, Ran};
+use crate::kit::command::{Home, Ran, program};
 use crate::kit::skip;
 
 /// Runs it, waits with `wait4` and writes `ru_maxrss`, which std does not tell.
@@ -21,8 +21,8 @@ pub fn peak_mib(home: &Home, words: &[&str]) -> (Ran, Option<u64>) {
         return (home.plakar(words), None);
     }
     let figure = home.path("maxrss");
-    let program = env!("CARGO_BIN_EXE_plakar");
-    let ran = home.program(&python, &[&["-c", WAIT4, &figure, program], words].concat());
+    let program = program().into_string().unwrap();
+    let ran = home.program(&python, &[&["-c", WAIT4, &figure, &program], words].concat());
     let kib: u64 = std::fs::read_to_string(&figure).unwrap().parse().unwrap();
     (ran, Some(kib.div_ceil(1024)))
 }
