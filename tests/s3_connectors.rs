@@ -209,7 +209,7 @@ fn a_large_object_is_read_by_ranges_over_several_connections() {
     at(&home, &["backup", "-quiet", "@src"]).succeeds().complains("");
     let requests = server.requests();
     let asked = |method: &str| requests.iter().filter(|line| line.starts_with(method)).count();
-    assert_eq!((asked("HEAD /photos/large"), asked("GET /photos/large")), (1, 6), "{requests:?}");
+    assert_eq!((asked("HEAD /photos/large"), asked("GET /photos/large")), (1, 11), "{requests:?}");
     assert!(server.connections() >= 3, "{}", server.connections());
     server.clear_rules();
     at(&home, &["restore", "-quiet", "-to", "@dst"]).succeeds();
