@@ -66,7 +66,8 @@ fn kind(line: &str) -> String {
     format!("{verb} {what}")
 }
 
-/// 280 small files in ten directories, and 30 MiB of noise in one: four packfiles.
+/// 280 small files in ten directories, and 30 MiB of noise in one: four packfiles. One worker fills them,
+/// so that the same lies where it lay.
 fn tree(home: &Home) -> String {
     let root = home.dir().join("tree");
     for directory in 0..10 {
@@ -97,12 +98,12 @@ fn each_command_asks_for_so_much_and_no_more() {
             ("nothing to list", &["ls"], "GET CONFIG 1, LIST states 1"),
             (
                 "three packfiles of content, one of structure",
-                &["backup", "-quiet", &tree],
+                &["backup", "-quiet", "-concurrency", "1", &tree],
                 &format!("DELETE lock 1, GET CONFIG 1, {lock}, PUT packfile 4, PUT state 1"),
             ),
             (
                 "unchanged: the structure before is read, one packfile of it written",
-                &["backup", "-quiet", &tree],
+                &["backup", "-quiet", "-concurrency", "1", &tree],
                 &format!(
                     "DELETE lock 1, GET CONFIG 1, GET packfile 2, GET state 1, {lock}, PUT packfile 1, PUT state 1"
                 ),
@@ -128,14 +129,14 @@ fn each_command_asks_for_so_much_and_no_more() {
                 "GET CONFIG 1, GET packfile 4, LIST locks 1, LIST packfiles 1, LIST states 1",
             ),
             (
-                "at most three for each packfile",
+                "at most two for each packfile; two who want the same block at once may both ask for it",
                 &["restore", "-quiet", "-to", &out],
-                "GET CONFIG 1, GET packfile 8, LIST states 1",
+                "GET CONFIG 1, GET packfile 8, LIST states 1 | GET CONFIG 1, GET packfile 9, LIST states 1",
             ),
         ];
         for (why, words, wanted) in commands {
             let asked = store.run(words);
-            if asked != *wanted {
+            if !wanted.split(" | ").any(|wanted| asked == wanted) {
                 faults.push(format!("{case}: {why}\n  {asked}, not\n  {wanted}"));
             }
         }
