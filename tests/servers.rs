@@ -206,8 +206,15 @@ fn keys(bucket: &Bucket) -> Vec<Vec<u8>> {
 /// What a server lacks, found by trying. Makes buckets of its own.
 fn lacking(running: &Running) -> Vec<String> {
     let (bucket, remarks) = heard(&running.host, "abilities", KEY, SECRET);
-    // One attempt lasts some seconds while the server is not up yet.
-    assert!((0..12).any(|_| bucket.create_bucket().is_ok()));
+    // A server that listens already may still refuse everybody, at once or after some seconds.
+    let ready = (0..600).any(|_| {
+        let made = bucket.create_bucket().is_ok();
+        if !made {
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        made
+    });
+    assert!(ready, "{}", bucket.create_bucket().unwrap_err());
     let plain = PutOptions::default();
     let mut lacks = Vec::new();
     let mut lack = |what: &str, has: Result<bool, plakar::ports::fault::Fault>| {
