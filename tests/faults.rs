@@ -141,19 +141,8 @@ struct Trial<'a> {
     faults: &'a mut Vec<String>,
 }
 
-fn words(planned: &Planned, row: &Row) -> Vec<String> {
-    let fill = |word: &&str| {
-        word.replace("TREE", planned.tree.to_str().unwrap())
-            .replace("OLDER", &planned.kept[0].to_string())
-            .replace("NEWER", &planned.kept[1].to_string())
-            .replace("OUT", planned.scratch.join("out").to_str().unwrap())
-            .replace("FILE", planned.scratch.join("file.ptar").to_str().unwrap())
-    };
-    row.words.iter().map(fill).collect()
-}
-
 fn run(planned: &Planned, row: &Row) -> Said {
-    let words = words(planned, row);
+    let words = planned.words(row.words);
     planned.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 

@@ -63,15 +63,8 @@ impl Bench {
     fn words(&self, row: &Row) -> Vec<String> {
         let planned = &self.planned;
         let config = planned.scratch.join("config");
-        let fill = |word: &&str| {
-            word.replace("TREE", planned.tree.to_str().unwrap())
-                .replace("OLDER", &planned.kept[0].to_string())
-                .replace("NEWER", &planned.kept[1].to_string())
-                .replace("OUT", planned.scratch.join("out").to_str().unwrap())
-                .replace("FILE", planned.scratch.join("file.ptar").to_str().unwrap())
-        };
         let fixed = ["-config".to_owned(), config.to_str().unwrap().to_owned()];
-        fixed.into_iter().chain(row.words.iter().map(fill)).collect()
+        fixed.into_iter().chain(planned.words(row.words)).collect()
     }
 
     fn fresh(&self) {

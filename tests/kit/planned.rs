@@ -244,6 +244,18 @@ impl Planned {
         });
     }
 
+    /// A command line with the names of this store's things in it.
+    pub fn words(&self, words: &[&str]) -> Vec<String> {
+        let fill = |word: &&str| {
+            word.replace("TREE", self.tree.to_str().unwrap())
+                .replace("OLDER", &self.kept[0].to_string())
+                .replace("NEWER", &self.kept[1].to_string())
+                .replace("OUT", self.scratch.join("out").to_str().unwrap())
+                .replace("FILE", self.scratch.join("file.ptar").to_str().unwrap())
+        };
+        words.iter().map(fill).collect()
+    }
+
     /// Runs the program's own code.
     pub fn run(&self, words: &[&str]) -> Said {
         let config = self.scratch.join("config");
