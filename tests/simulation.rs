@@ -99,6 +99,8 @@ impl Turn {
 struct Seat {
     turns: Arc<Turns>,
     command: usize,
+    /// Stands still between its requests, whoever sleeps then: what it sees depends on its turns alone.
+    clock: Arc<HandClock>,
 }
 
 impl Gate for Seat {
@@ -115,6 +117,7 @@ impl Gate for Seat {
             _ => Duration::from_secs(1),
         };
         self.turns.clock.pass(slept);
+        self.clock.meet(&self.turns.clock);
         let kind = path.split('/').next().unwrap_or_default();
         turn.trace.push(format!("{} {verb} {kind}", self.command));
         effect();
@@ -207,7 +210,8 @@ impl Start {
 }
 
 fn act(start: &Start, seat: Arc<Seat>, seed: u64, act: &Act) -> Result<Done, Error> {
-    let at = model::open(&start.files, seat, &start.clock, seed)?;
+    let clock = Arc::clone(&seat.clock);
+    let at = model::open(&start.files, seat, &clock, seed)?;
     Ok(match act {
         Act::Backup { host, tree, lockless } => {
             Done::Made(model::back_up(&at, host, tree, *lockless)?, tree.clone())
@@ -218,7 +222,7 @@ fn act(start: &Start, seat: Arc<Seat>, seed: u64, act: &Act) -> Result<Done, Err
         }
         Act::Maintain(grace) => Done::Maintained(model::maintain(&at, *grace)?.rescued),
         Act::Copy(id) => {
-            model::copy(&opened(&start.peer, &start.clock, seed), &at, id)?;
+            model::copy(&opened(&start.peer, &clock, seed), &at, id)?;
             Done::Made(*id, start.abroad[id].clone())
         }
         Act::Double(id) => Done::Made(model::double(&at, id)?, start.truth[id].clone()),
@@ -240,12 +244,16 @@ struct Tally {
 /// Runs the commands side by side; gives what each reported, and every request in order.
 fn race(start: &Start, seed: u64, acts: &[Act]) -> (Vec<Done>, Vec<String>, usize) {
     let turns = Arc::new(Turns::new(acts.len(), seed, &start.clock));
+    let clocks: Vec<_> = acts.iter().map(|_| Arc::new(HandClock::new())).collect();
+    clocks.iter().for_each(|clock| clock.meet(&start.clock));
     let done = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..acts.len())
-            .map(|command| {
+        let threads: Vec<_> = clocks
+            .into_iter()
+            .enumerate()
+            .map(|(command, clock)| {
                 let turns = Arc::clone(&turns);
                 scope.spawn(move || {
-                    let seat = Arc::new(Seat { turns: Arc::clone(&turns), command });
+                    let seat = Arc::new(Seat { turns: Arc::clone(&turns), command, clock });
                     let done = act(start, seat, seed * 16 + command as u64, &acts[command]);
                     turns.end(command);
                     done.unwrap_or_else(Done::Nothing)

@@ -56,6 +56,10 @@ pub const KDF_ROUNDS_MAX: u32 = 100_000_000;
 /// their way) stay within the memory that is promised.
 pub const PACKFILE_TARGET_BYTES: u64 = 12 << 20;
 
+/// Packfiles on their way at the same time: one more hides the wait for an answer, and each takes the
+/// memory of a packfile.
+pub const UPLOADS: usize = 2;
+
 /// Last padding of a packfile: a real Kloset reader asks for up to 4,095 bytes after any blob.
 pub const PACKFILE_TAIL_PADDING: usize = 4096;
 

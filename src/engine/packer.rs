@@ -26,9 +26,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Uploads at the same time.
-const UPLOADERS: usize = 2;
-
 /// Random bytes before the first blob hide where it begins.
 const HEAD_PADDING_MAX: u16 = 1023;
 
@@ -80,6 +77,7 @@ pub struct Packer<'a> {
     world: &'a World,
     lineage: Lineage,
     target: u64,
+    uploaders: usize,
     content: Mutex<Option<Open>>,
     structure: Mutex<Option<Open>>,
     full: Queue<Open>,
@@ -119,12 +117,18 @@ impl<'a> Packer<'a> {
     }
 
     fn into(sink: Sink<'a>, codec: &'a Codec, lineage: Lineage, target: u64, world: &'a World) -> Packer<'a> {
+        let uploaders = match &sink {
+            Sink::Store(store) => store.uploads(),
+            // They would only wait for one another.
+            Sink::Archive(_) => 1,
+        };
         Packer {
             codec,
             sink,
             world,
             lineage,
             target,
+            uploaders,
             content: Mutex::new(None),
             structure: Mutex::new(None),
             full: Queue::new(1),
@@ -147,8 +151,8 @@ impl<'a> Packer<'a> {
     /// Those of `work`, and the failure of an upload.
     pub fn shipping<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         std::thread::scope(|scope| {
-            for _ in 0..UPLOADERS {
-                scope.spawn(|| self.upload());
+            for _ in 0..self.uploaders {
+                scope.spawn(|| self.upload_all());
             }
             match work() {
                 Ok(done) => Ok(self.close().map(|()| done)?),
@@ -189,13 +193,18 @@ impl<'a> Packer<'a> {
         let mut guard = locked(place);
         let open = guard.get_or_insert_with(|| self.start());
         open.push(resource, mac, length, stored);
-        if open.blob_bytes() >= self.target
-            && let Some(open) = guard.take()
-            && self.full.push(open).is_err()
-        {
-            return Err(self.why());
+        match open.blob_bytes() >= self.target {
+            true => guard.take().map_or(Ok(()), |open| self.send(open)),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Sees a packfile on its way to the store, by this thread if nobody else does it.
+    fn send(&self, open: Open) -> Result<(), Error> {
+        if self.uploaders == 0 {
+            return self.upload(open);
+        }
+        self.full.push(open).map_err(|_| self.why())
     }
 
     fn start(&self) -> Open {
@@ -224,11 +233,8 @@ impl<'a> Packer<'a> {
     /// The failure of an upload.
     pub fn close(&self) -> Result<(), Error> {
         for place in [&self.content, &self.structure] {
-            if let Some(open) = locked(place).take()
-                && self.full.push(open).is_err()
-            {
-                return Err(self.why());
-            }
+            let open = locked(place).take();
+            open.map_or(Ok(()), |open| self.send(open))?;
         }
         self.full.close();
         Ok(())
@@ -246,17 +252,21 @@ impl<'a> Packer<'a> {
     }
 
     /// The work of one uploader thread: until [`Packer::close`], or a failure.
-    pub fn upload(&self) {
+    fn upload_all(&self) {
         while let Some(open) = self.full.pop() {
-            let shipped = match self.world.cancel.is_cancelled() {
-                true => Err(Error::cancelled()),
-                false => self.ship(open).and_then(|()| self.checkpoint_if_due()),
-            };
-            if let Err(error) = shipped {
-                self.abandon(error);
+            if self.upload(open).is_err() {
                 return;
             }
         }
+    }
+
+    /// A failure ends the run.
+    fn upload(&self, open: Open) -> Result<(), Error> {
+        let shipped = match self.world.cancel.is_cancelled() {
+            true => Err(Error::cancelled()),
+            false => self.ship(open).and_then(|()| self.checkpoint_if_due()),
+        };
+        shipped.inspect_err(|error| self.abandon(error.clone()))
     }
 
     fn ship(&self, open: Open) -> Result<(), Error> {

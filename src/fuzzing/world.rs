@@ -89,6 +89,13 @@ impl HandClock {
     pub fn pass(&self, time: Duration) {
         self.0.fetch_add(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
+
+    /// Sets both to the later of the two times.
+    pub fn meet(&self, other: &HandClock) {
+        let later = self.now_ns().max(other.now_ns());
+        self.0.store(later, Ordering::SeqCst);
+        other.0.store(later, Ordering::SeqCst);
+    }
 }
 
 impl Default for HandClock {
@@ -209,6 +216,10 @@ impl Store for MapStore {
                 .map(<[u8]>::to_vec)
                 .ok_or_else(|| Fault::new(FaultKind::Damaged, format!("{path}: ends early")))
         })
+    }
+
+    fn uploads(&self) -> usize {
+        0
     }
 
     fn put(&self, item: Item, body: &[u8]) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! Where a Kloset's files live.
 
+use crate::base::limits;
 use crate::base::mac::Mac;
 use crate::ports::fault::Fault;
 use std::fmt;
@@ -133,6 +134,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Any; the file is then absent, or whole if the answer was lost.
     fn put(&self, item: Item, body: &[u8]) -> Result<(), Fault>;
+
+    /// Packfiles worth sending at the same time. With none, whoever fills one sends it, so that a
+    /// run's requests come in one order.
+    fn uploads(&self) -> usize {
+        limits::UPLOADS
+    }
 
     /// Removes the file; one that is gone already is no error.
     ///
