@@ -147,6 +147,7 @@ impl Drop for Home {
 }
 
 /// What a command did. Every failed expectation prints all of it.
+#[derive(Debug)]
 pub struct Ran {
     /// The command line.
     pub words: String,

@@ -17,6 +17,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	_ "github.com/PlakarKorp/integration-fs/exporter"
@@ -27,6 +28,7 @@ import (
 	"github.com/PlakarKorp/kloset/caching/pebble"
 	"github.com/PlakarKorp/kloset/compression"
 	"github.com/PlakarKorp/kloset/encryption"
+	"github.com/PlakarKorp/kloset/events"
 	"github.com/PlakarKorp/kloset/hashing"
 	"github.com/PlakarKorp/kloset/kcontext"
 	"github.com/PlakarKorp/kloset/logging"
@@ -52,11 +54,21 @@ func main() {
 	ctx.Client = "interop/v1.0"
 	ctx.SetLogger(logging.NewLogger(os.Stdout, os.Stderr))
 	ctx.SetCache(caching.NewManager(pebble.Constructor(cache)))
+	go tell(ctx.Events().Listen())
 	err := run(ctx, os.Args[1], os.Args[2:])
 	ctx.GetCache().Close()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+}
+
+// tell prints what the library says of entries that it could not handle, and nowhere else.
+func tell(events <-chan *events.Event) {
+	for event := range events {
+		if strings.HasSuffix(event.Type, ".error") {
+			fmt.Fprintln(os.Stderr, event.Type, event.Data["path"], event.Data["error"])
+		}
 	}
 }
 
