@@ -8,6 +8,7 @@ use crate::base::mac::Mac;
 use crate::engine::states::State;
 use crate::format::kind::{Generation, Resource, Version};
 use crate::format::state::{Entry, Location, Meta};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Type, MAC, packfile number, offset (48 bits), length: big-endian, so that bytes sort as numbers.
@@ -254,6 +255,14 @@ impl Index {
         rest.iter().take_while(|record| record[..KEY] == key[..]).map(|record| parts(record).2).collect()
     }
 
+    /// The blob's [`Index::position`], if that place of it is known.
+    pub fn position_at(&self, resource: Resource, mac: &Mac, place: &Place) -> Option<usize> {
+        let key = key(resource, mac)?;
+        let first = self.lower_bound(&key);
+        let mut its = self.records.get(first..)?.iter().take_while(|record| record[..KEY] == key[..]);
+        its.any(|record| parts(record).2 == *place).then_some(first)
+    }
+
     /// Whether the blob is there.
     pub fn contains(&self, resource: Resource, mac: &Mac) -> bool {
         self.position(resource, mac).is_some()
@@ -281,8 +290,9 @@ impl Index {
             if high - low <= NEAR {
                 break;
             }
-            let (span, into) = (u128::from(most - least) + 1, u128::from(wanted - least));
-            let guess = low + ((high - low) as u128 * into / span) as usize;
+            // In floating point: a division of 128 bits costs more than the looks it spares.
+            let share = (wanted - least) as f64 / (most - least) as f64;
+            let guess = (low + ((high - low) as f64 * share) as usize).min(high - 1);
             // A little to each side of the guess, so that the range shrinks from both ends.
             let before = guess.saturating_sub(NEAR / 2).max(low);
             let behind = (guess + NEAR / 2).min(high - 1);
@@ -299,7 +309,11 @@ impl Index {
             }
         }
         let range = self.records.get(low..high).unwrap_or_default();
-        low + range.partition_point(|record| record[..KEY] < key[..])
+        // One comparison of numbers nearly always decides.
+        low + range.partition_point(|record| match fraction(record).cmp(&wanted) {
+            Ordering::Equal => record[..KEY] < key[..],
+            unequal => unequal.is_lt(),
+        })
     }
 
     /// Number of records.
