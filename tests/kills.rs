@@ -101,7 +101,8 @@ impl Bench {
         }
         let opened = crate::kit::reader::Opened::new(planned.store("kloset"), None).unwrap();
         let looked =
-            check_packfiles::check(&opened.repository, &opened.index, &|_, _, _| {}, &opened.world).unwrap();
+            check_packfiles::check(&opened.repository, &opened.index, &|_, _, _, _| {}, &opened.world)
+                .unwrap();
         assert_eq!(looked.unnamed, [], "{told}: garbage stayed");
         let (problems, after) = planned.look("kloset");
         assert_eq!(problems, Vec::<String>::new(), "{told}, after maintenance");

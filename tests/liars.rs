@@ -122,7 +122,7 @@ fn new_store() -> Arc<MemoryStore> {
 fn told(store: &Arc<MemoryStore>) -> Vec<String> {
     let opened = Opened::new(store.clone(), None).unwrap();
     let looked =
-        check_packfiles::check(&opened.repository, &opened.index, &|_, _, _| {}, &opened.world).unwrap();
+        check_packfiles::check(&opened.repository, &opened.index, &|_, _, _, _| {}, &opened.world).unwrap();
     let mut told = opened.problems(false);
     told.extend(looked.problems.into_iter().map(|(_, what)| what));
     told.extend(looked.unnamed.into_iter().map(|(id, _)| format!("packfile {id}: in no state")));

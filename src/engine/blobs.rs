@@ -184,12 +184,18 @@ impl<'r> Blobs<'r> {
             .map_err(|fault| fault.context(self.describe(resource, mac, place)))
     }
 
-    /// Verifies stored bytes, wherever they are from; gives the length of the plaintext.
+    /// Verifies stored bytes, wherever they are from, and shows the plaintext.
     ///
     /// # Errors
     /// `Damaged`.
-    pub fn verify(&self, resource: Resource, mac: &Mac, stored: &[u8]) -> Result<usize, Error> {
-        self.borrowing(|space| self.verified(resource, mac, stored, space).map(<[u8]>::len))
+    pub fn verify<T>(
+        &self,
+        resource: Resource,
+        mac: &Mac,
+        stored: &[u8],
+        show: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Error> {
+        self.borrowing(|space| self.verified(resource, mac, stored, space).map(show))
     }
 
     fn verified<'s>(

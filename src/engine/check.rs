@@ -104,6 +104,14 @@ struct Pass {
     checked: Checked,
     pending: Vec<Pending>,
     chunks_expected: u64,
+    /// Its problems are told when another is done.
+    silent: bool,
+}
+
+impl Pass {
+    fn new(id: Mac) -> Pass {
+        Pass { id, checked: Checked::default(), pending: Vec::new(), chunks_expected: 0, silent: false }
+    }
 }
 
 /// Sees the pairs of a tree; an error it returns is a problem of that key.
@@ -131,8 +139,12 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
     /// `Cancelled` and what concerns the store as a whole.
     pub fn packfiles(&self) -> Result<Looked, Error> {
         let blobs = self.fetcher.blobs();
-        let sound = |resource, position, length| self.content.sound(resource, position, length);
-        check_packfiles::check(blobs.repository(), blobs.index(), &sound, self.world)
+        let sound = |resource, mac: &Mac, position, plain: &[u8]| {
+            self.content.sound(resource, mac, position, plain);
+        };
+        let looked = check_packfiles::check(blobs.repository(), blobs.index(), &sound, self.world)?;
+        self.content.seen.settle();
+        Ok(looked)
     }
 
     /// Checks one snapshot: all of it, or what lies below a path of it.
@@ -140,7 +152,7 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
     /// # Errors
     /// `Cancelled` and what concerns the store as a whole; everything else is a problem told.
     pub fn snapshot(&self, id: &Mac, argument: &Argument) -> Result<Checked, Error> {
-        let mut pass = Pass { id: *id, checked: Checked::default(), pending: Vec::new(), chunks_expected: 0 };
+        let mut pass = Pass::new(*id);
         match Snapshot::open(self.fetcher.blobs(), id) {
             Ok(snapshot) => self.opened(&mut pass, &snapshot, argument)?,
             Err(fault) => self.problem(&mut pass, b"", fault)?,
@@ -173,11 +185,23 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         self.announce(snapshot);
 
         let source = snapshot.source()?;
-        let in_tree = self.file_tree(pass, &source.root)?;
-        self.error_tree(pass, &source.errors)?;
-        self.index_trees(pass, snapshot)?;
+        let mut aside = Pass::new(pass.id);
+        aside.silent = true;
+        // The trees and the lists of directories say the same twice: one thread for each.
+        let (in_tree, in_lists) = std::thread::scope(|threads| {
+            let trees = threads.spawn(|| self.trees(&mut aside, snapshot));
+            let lists = match whole || directory {
+                true => self.directories(pass, snapshot, &scope),
+                false => Ok(None),
+            };
+            let trees = trees.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok::<_, Error>((trees?, lists?))
+        })?;
+        for problem in aside.checked.problems {
+            self.tell(pass.id, shown(&problem.path), true, Outcome::Failed(&problem.what));
+            pass.checked.problems.push(problem);
+        }
         if whole || directory {
-            let in_lists = self.directories(pass, snapshot, &scope)?;
             if let (Some(tree), Some(lists)) = (in_tree, in_lists)
                 && tree != lists
                 && scope == b"/"
@@ -190,6 +214,15 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
         }
         self.attribute_tree(pass, &source.xattrs, &scope)?;
         self.flush(pass)
+    }
+
+    /// All trees but that of attributes; gives [`Checker::file_tree`]'s sum.
+    fn trees(&self, pass: &mut Pass, snapshot: &Snapshot) -> Result<Option<Sum>, Error> {
+        let source = snapshot.source()?;
+        let sum = self.file_tree(pass, &source.root)?;
+        self.error_tree(pass, &source.errors)?;
+        self.index_trees(pass, snapshot)?;
+        Ok(sum)
     }
 
     fn announce(&self, snapshot: &Snapshot) {
@@ -533,10 +566,15 @@ impl<'x, 'b, 'r> Checker<'x, 'b, 'r> {
             return Err(fault);
         }
         let what = fault.to_string();
-        // What concerns all of the snapshot is told of its root.
-        let shown = if path.is_empty() { b"/" } else { path };
-        self.tell(pass.id, shown, true, Outcome::Failed(&what));
+        if !pass.silent {
+            self.tell(pass.id, shown(path), true, Outcome::Failed(&what));
+        }
         pass.checked.problems.push(Problem { path: path.to_vec(), what });
         Ok(())
     }
+}
+
+/// What concerns all of the snapshot is told of its root.
+fn shown(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"/" } else { path }
 }

@@ -3,6 +3,7 @@
 use crate::base::mac::Mac;
 use crate::engine::World;
 use crate::engine::blobs;
+use crate::engine::check_seen::Seen;
 use crate::engine::error::Error;
 use crate::engine::plan::{Fetcher, Want};
 use crate::engine::verdicts::{Verdict, Verdicts};
@@ -11,8 +12,7 @@ use crate::format::object::Chunk;
 use crate::ports::monitor::Event;
 use crate::ports::store;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A file, or an attribute, whose content is to be verified.
 pub(crate) struct Pending {
@@ -39,8 +39,8 @@ pub(crate) struct Content<'x, 'b, 'r> {
     verdicts: Mutex<Verdicts>,
     /// Length of every packfile that is there, when entries and chunks need only exist.
     packfiles: Option<Mutex<HashMap<Mac, u64>>>,
-    /// Of chunks that were verified with their packfiles, by position: bytes, and one more.
-    lengths: OnceLock<Vec<AtomicU32>>,
+    /// What was verified with its packfile.
+    pub(crate) seen: Seen<'b>,
 }
 
 impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
@@ -59,26 +59,23 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
             }
         };
         let verdicts = Mutex::new(Verdicts::new(blobs.index().len()));
-        Ok(Content { fetcher, world, verdicts, packfiles, lengths: OnceLock::new() })
+        Ok(Content { fetcher, world, verdicts, packfiles, seen: Seen::new(blobs.index()) })
     }
 
     /// A blob was verified with its packfile: it need not be read again, unless for what it says.
-    pub(crate) fn sound(&self, resource: Resource, position: usize, length: u32) {
-        if resource != Resource::CHUNK && resource != Resource::VFS_ENTRY {
-            return;
-        }
-        let blobs = self.fetcher.blobs().index().len();
-        let lengths = self.lengths.get_or_init(|| (0..blobs).map(|_| AtomicU32::new(0)).collect());
-        if let Some(known) = lengths.get(position) {
-            known.store(length.saturating_add(1), Ordering::Relaxed);
+    pub(crate) fn sound(&self, resource: Resource, mac: &Mac, position: usize, plain: &[u8]) {
+        match resource {
+            Resource::CHUNK => self.seen.chunk(position, u32::try_from(plain.len()).unwrap_or(u32::MAX)),
+            Resource::OBJECT => return self.seen.object(position, mac, plain),
+            Resource::VFS_ENTRY => {}
+            _ => return,
         }
         lock(&self.verdicts).sound(position);
     }
 
     /// The length of a chunk that was verified with its packfile.
     fn length(&self, mac: &Mac) -> Option<u32> {
-        let position = self.fetcher.blobs().index().position(Resource::CHUNK, mac)?;
-        self.lengths.get()?.get(position)?.load(Ordering::Relaxed).checked_sub(1)
+        self.seen.length(self.fetcher.blobs().index().position(Resource::CHUNK, mac)?)
     }
 
     /// Verifies everything pending. Returns the content bytes read, and for each item what is
@@ -179,6 +176,10 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
         let index = self.fetcher.blobs().index();
         let Some(position) = index.position(resource, mac) else { return };
         if lock(&self.verdicts).of(position) != Verdict::Unknown {
+            return;
+        }
+        if resource == Resource::OBJECT && self.seen.vouches_for(position) {
+            lock(&self.verdicts).sound(position);
             return;
         }
         if !existence {

@@ -14,6 +14,7 @@ use crate::format::kind::{Generation, Resource};
 use crate::format::packfile::Record;
 use crate::pool::Queue;
 use crate::ports::store::{self, Access, Item};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,8 +31,8 @@ const HELD_BYTES: usize = 52 << 20;
 /// Bytes read at once of a longer one.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// Hears of a blob that was verified: its type, its position in the index, and its bytes.
-pub type Sound<'a> = dyn Fn(Resource, usize, u32) + Sync + 'a;
+/// Hears of a blob that was verified: its type, name, position in the index, and plaintext.
+pub type Sound<'a> = dyn Fn(Resource, &Mac, usize, &[u8]) + Sync + 'a;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -80,7 +81,8 @@ pub fn check(
     let unnamed =
         sizes.iter().filter(|(id, _)| !known.contains(id) && !index.coloured_orphans().contains_key(id));
     jobs.extend(unnamed.map(|(id, size)| Job { id: *id, size: Some(*size), known: None }));
-    jobs.sort_unstable_by_key(|job| job.id);
+    // Those of many blobs take longest: first, so that no thread is left alone with one.
+    jobs.sort_unstable_by_key(|job| (Reverse(job.known.as_ref().map(|known| known.expected)), job.id));
     let queue = Queue::new(jobs.len().max(1));
     for job in jobs {
         // The queue has room for all of them.
@@ -94,15 +96,20 @@ pub fn check(
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
+                let mut file = Vec::new();
                 while let Some(job) = queue.pop() {
                     let found = match world.cancel.is_cancelled() {
                         true => Err(Error::cancelled()),
                         // Altered on its way only, perhaps: once more before it is called damage.
-                        false => looking.packfile(&job).or_else(|fault| match fault.kind {
-                            Kind::Damaged if job.size.is_some() => looking.packfile(&job),
+                        false => looking.packfile(&job, &mut file).or_else(|fault| match fault.kind {
+                            Kind::Damaged if job.size.is_some() => looking.packfile(&job, &mut file),
                             _ => Err(fault),
                         }),
                     };
+                    // A usual one's room is used again; the budget does not know of more.
+                    if file.capacity() > HELD_BYTES / AT_ONCE {
+                        file = Vec::new();
+                    }
                     let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
                     match found {
                         Ok(headers) if job.known.is_none() => looked.unnamed.push((job.id, headers)),
@@ -155,15 +162,22 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     /// Verifies a packfile; gives the snapshots whose headers are in it.
-    fn packfile(&self, job: &Job) -> Result<Vec<Mac>, Error> {
+    fn packfile(&self, job: &Job, file: &mut Vec<u8>) -> Result<Vec<Mac>, Error> {
         let damaged = |what: String| Error::new(Kind::Damaged, what);
         let size = job.size.ok_or_else(|| damaged("not in the store".to_owned()))?;
         let item = Item::Packfile(job.id);
         let end = job.known.as_ref().map_or(0, |known| known.end);
-        let held = usize::try_from(size.min(HELD_BYTES_MAX)).unwrap_or(usize::MAX);
-        let _permit = self.held.take(held);
-        let held = (size <= HELD_BYTES_MAX).then(|| self.repository.store.get(item, size)).transpose()?;
-        let mac = match &held {
+        let length = usize::try_from(size.min(HELD_BYTES_MAX)).unwrap_or(usize::MAX);
+        let _permit = self.held.take(length);
+        let held = match size {
+            0 => Some(<&[u8]>::default()),
+            1..=HELD_BYTES_MAX => {
+                self.repository.store.get_range_into(item, 0, length, file)?;
+                Some(file.as_slice())
+            }
+            _ => None,
+        };
+        let mac = match held {
             // Its blobs may be whole all the same, so that what is wrong is told behind them.
             Some(file) => envelope::open(file, Resource::PACKFILE, self.repository.codec.keyed())
                 .map(|_| ())
@@ -171,7 +185,7 @@ impl Looking<'_> {
             None => self.in_pieces(item, size),
         };
         let mut faults = Vec::new();
-        let read = match &held {
+        let read = match held {
             Some(file) => packfile_index::decode(self.repository, size, end, &|from, length| {
                 let from = usize::try_from(from).unwrap_or(usize::MAX);
                 let part = file.get(from..).and_then(|rest| rest.get(..length)).map(<[u8]>::to_vec);
@@ -183,8 +197,7 @@ impl Looking<'_> {
             (Err(fault), _) | (_, Err(fault)) if !blobs::concerns_the_blob(&fault) => return Err(fault),
             (mac, Ok((_, records))) => {
                 faults.extend(mac.err().map(|fault| fault.to_string()));
-                let file = held.as_deref();
-                faults.extend(self.records(job, &records, file));
+                faults.extend(self.records(job, &records, held));
                 if faults.is_empty() {
                     let headers = records.iter().filter(|record| record.resource == Resource::SNAPSHOT);
                     return Ok(headers.map(|record| record.mac).collect());
@@ -203,26 +216,17 @@ impl Looking<'_> {
         let mut faults = Vec::new();
         let (mut agreed, mut unknown) = (0, 0);
         for record in records.iter().filter(|record| record.resource != Resource::RANDOM) {
-            let place = job.known.as_ref().map(|known| Place {
-                packfile: known.number,
-                offset: record.offset,
-                length: record.length,
+            let position = job.known.as_ref().and_then(|known| {
+                let Record { resource, mac, offset, length, .. } = *record;
+                let place = Place { packfile: known.number, offset, length };
+                self.index.position_at(resource, &mac, &place)
             });
-            let places = self.index.places(record.resource, &record.mac);
-            match place {
-                Some(place) if places.contains(&place) => agreed += 1,
-                _ => unknown += 1,
+            match position {
+                Some(_) => agreed += 1,
+                None => unknown += 1,
             }
             let Some(file) = file else { continue };
-            match self.blob(record, file) {
-                Err(why) => faults.push(why),
-                Ok(length) if place.is_some_and(|place| places.contains(&place)) => {
-                    if let Some(position) = self.index.position(record.resource, &record.mac) {
-                        (self.sound)(record.resource, position, length);
-                    }
-                }
-                Ok(_) => {}
-            }
+            faults.extend(self.blob(record, position, file).err());
         }
         if let Some(known) = &job.known {
             if agreed < known.expected {
@@ -237,16 +241,18 @@ impl Looking<'_> {
         faults
     }
 
-    fn blob(&self, record: &Record, file: &[u8]) -> Result<u32, String> {
+    fn blob(&self, record: &Record, position: Option<usize>, file: &[u8]) -> Result<(), String> {
         let told = || format!("{} {} at {}", record.resource, record.mac.short(), record.offset);
         let start = usize::try_from(record.offset).ok().and_then(|at| at.checked_add(envelope::HEAD));
         let stored = start.and_then(|at| file.get(at..at.checked_add(record.length as usize)?));
         let stored = stored.ok_or_else(|| format!("{}: beyond its end", told()))?;
-        let length = self
-            .blobs
-            .verify(record.resource, &record.mac, stored)
-            .map_err(|fault| format!("{}: {fault}", told()))?;
-        Ok(u32::try_from(length).unwrap_or(u32::MAX))
+        let show = |plain: &[u8]| {
+            if let Some(position) = position {
+                (self.sound)(record.resource, &record.mac, position, plain);
+            }
+        };
+        let verified = self.blobs.verify(record.resource, &record.mac, stored, show);
+        verified.map_err(|fault| format!("{}: {fault}", told()))
     }
 
     /// Verifies the MAC of a packfile too long to hold.

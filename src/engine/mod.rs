@@ -13,6 +13,7 @@ pub mod cat;
 pub mod check;
 mod check_content;
 pub mod check_packfiles;
+mod check_seen;
 pub mod clone;
 pub mod codec;
 pub mod content;

@@ -99,7 +99,7 @@ impl Opened {
     /// What a check finds wrong with whole packfiles.
     pub fn packfile_problems(&self) -> Vec<String> {
         let looked =
-            check_packfiles::check(&self.repository, &self.index, &|_, _, _| {}, &self.world).unwrap();
+            check_packfiles::check(&self.repository, &self.index, &|_, _, _, _| {}, &self.world).unwrap();
         looked.problems.into_iter().map(|(_, what)| what).collect()
     }
 
