@@ -54,7 +54,7 @@ pub const KDF_ROUNDS_MAX: u32 = 100_000_000;
 /// Blob area after which a packfile is closed, when CONFIG allows as much: large enough that a
 /// request costs little beside its bytes, small enough that five (two open, one waiting, two on
 /// their way) stay within the memory that is promised.
-pub const PACKFILE_TARGET_BYTES: u64 = 12 << 20;
+pub const PACKFILE_TARGET_BYTES: u64 = 10 << 20;
 
 /// Packfiles on their way at the same time: one more hides the wait for an answer, and each takes the
 /// memory of a packfile.

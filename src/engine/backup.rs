@@ -35,7 +35,7 @@
 //! What cannot be compressed (its entropy says so) spares LZ4's time and pays the last five for all of
 //! it: 1,810 µs. A file costs some 50 µs besides, half of them the kernel's: looked at, opened, read,
 //! closed, two more blobs of structure. The walk runs while the key is derived, and uploads beside the
-//! rest, so that cores are what limits a backup to a store nearby; memory is five packfiles of 12 MiB
+//! rest, so that cores are what limits a backup to a store nearby; memory is five packfiles of 10 MiB
 //! and two chunks a worker.
 
 use crate::base::mac::Mac;
