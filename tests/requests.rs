@@ -66,7 +66,7 @@ fn kind(line: &str) -> String {
     format!("{verb} {what}")
 }
 
-/// 280 small files in ten directories, and 30 MiB of noise in one: four packfiles. One worker fills them,
+/// 280 small files in ten directories, and 25 MiB of noise in one: four packfiles. One worker fills them,
 /// so that the same lies where it lay.
 fn tree(home: &Home) -> String {
     let root = home.dir().join("tree");
@@ -81,7 +81,7 @@ fn tree(home: &Home) -> String {
             .unwrap();
         }
     }
-    fs::write(root.join("noise"), trees::noise(5, 30 << 20)).unwrap();
+    fs::write(root.join("noise"), trees::noise(5, 25 << 20)).unwrap();
     root.to_str().unwrap().to_owned()
 }
 
