@@ -5,6 +5,7 @@ pub mod file;
 pub mod glob;
 pub mod limits;
 pub mod mac;
+pub mod nearest;
 pub mod path;
 pub mod secret;
 pub mod stamp;

@@ -3,8 +3,8 @@
 //! `-x`, `--x`, `-x=v`, `-x v`; a switch takes a value only after `=`; reading stops at the first
 //! word that is no option, or behind `--`.
 
+use crate::base::nearest::nearest;
 use crate::cli::dates;
-use crate::cli::nearest::nearest;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 

@@ -1,9 +1,9 @@
 //! What every command is given: settings, streams, the world, and the store it was told to use.
 
+use crate::base::nearest::nearest;
 use crate::base::secret::Secret;
 use crate::cli::exit::Failure;
 use crate::cli::globals::Globals;
-use crate::cli::nearest::nearest;
 use crate::cli::output::Output;
 use crate::cli::passphrase;
 use crate::cli::record::Record;

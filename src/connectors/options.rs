@@ -1,5 +1,6 @@
 //! Options of connectors: which there are, and what their values mean.
 
+use crate::base::nearest::nearest;
 use crate::connectors::s3_identity::{IDENTITY, TRUST, identity, trust};
 use crate::connectors::s3_transfer::Transfer;
 use crate::ports::fault::{Fault, FaultKind};
@@ -68,7 +69,7 @@ pub fn check(protocol: &str, role: Role, options: &Options) -> Result<(), Fault>
         Role::Source => "source",
         Role::Destination => "destination",
     };
-    let remedy = match (nearest(unknown, &known), known.as_slice()) {
+    let remedy = match (nearest(unknown, known.iter().copied()), known.as_slice()) {
         (_, []) => "it takes none".to_owned(),
         (Some(near), all) => format!("did you mean {near}? it takes {}", all.join(", ")),
         (None, all) => format!("it takes {}", all.join(", ")),
@@ -195,35 +196,9 @@ fn storage_class(class: &str) -> Result<Option<String>, Fault> {
     }
 }
 
-/// The known name that differs least, if it differs little.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distances = known.iter().map(|candidate| (distance(name, candidate), *candidate));
-    distances.min().filter(|(distance, candidate)| *distance <= candidate.len() / 2).map(|(_, name)| name)
-}
-
-/// Letters inserted, left out or replaced on the way from one word to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (n, a) in from.chars().enumerate() {
-        let mut above_left = n;
-        let mut left = n + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
-            let above = *cell;
-            let replaced = above_left + usize::from(a != b);
-            left = replaced.min(above + 1).min(left + 1);
-            above_left = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = n + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Options, Role, S3Options, check, distance};
+    use super::{Options, Role, S3Options, check};
 
     fn options(pairs: &[(&str, &str)]) -> Options {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -298,13 +273,6 @@ mod tests {
         for (given, kept) in [("standard", None), ("standard_ia", Some("STANDARD_IA")), ("", None)] {
             let parsed = S3Options::parse(&options(&[keys[0], keys[1], ("storage_class", given)])).unwrap();
             assert_eq!(parsed.storage_class.as_deref(), kept);
-        }
-    }
-
-    #[test]
-    fn distances() {
-        for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(a, b), expected);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `doctor`: what is wrong with a place of the settings, and what mends it.
 
+use crate::base::nearest::nearest;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::Command;
 use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure};
-use crate::cli::nearest::nearest;
 use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::cli::settings::Role;

@@ -1,5 +1,6 @@
 //! `store`, `source` and `destination`: the same actions on three kinds of named entries.
 
+use crate::base::nearest::nearest;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::cmd::import;
 use crate::cli::commands::{At, Command};
@@ -7,7 +8,6 @@ use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::ini;
 use crate::cli::json;
-use crate::cli::nearest::nearest;
 use crate::cli::record::Record;
 use crate::cli::session::Session;
 use crate::cli::settings::{Options, Role};

@@ -1,10 +1,10 @@
 //! `help` and `version`.
 
+use crate::base::nearest::nearest;
 use crate::cli::args::Parsed;
 use crate::cli::commands::{self, Command};
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::manual;
-use crate::cli::nearest::nearest;
 use crate::cli::record::Record;
 use crate::cli::session::Session;
 

@@ -1,10 +1,10 @@
 //! `policy`: named sets of filters and periods for `prune`.
 
+use crate::base::nearest::nearest;
 use crate::base::stamp::Stamp;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::commands::{At, Command};
 use crate::cli::exit::{DONE, Failure};
-use crate::cli::nearest::nearest;
 use crate::cli::policies::{Policies, Policy};
 use crate::cli::record::Record;
 use crate::cli::session::Session;

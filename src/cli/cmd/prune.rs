@@ -1,12 +1,12 @@
 //! `prune`: of the snapshots that match, those that no period keeps are taken out of the store.
 
 use crate::base::mac::Mac;
+use crate::base::nearest::nearest;
 use crate::cli::args::{Opt, Parsed, Takes};
 use crate::cli::cmd::{ls, policy};
 use crate::cli::commands::Command;
 use crate::cli::exit::{DONE, Failure};
 use crate::cli::filters;
-use crate::cli::nearest::nearest;
 use crate::cli::open;
 use crate::cli::policies::Policy;
 use crate::cli::removal;

@@ -1,10 +1,13 @@
 //! What was probably meant.
 
-/// The candidate that differs from `word` by at most two letters, the closest first.
+/// The candidate that differs from `word` by at most two letters, or by a fifth of a long one: the
+/// closest.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .filter(|(distance, candidate)| {
+            *distance <= 2.max(candidate.len() / 5) && *distance < candidate.len()
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -34,6 +37,13 @@ mod tests {
             [("bakcup", Some("backup")), ("retsore", Some("restore")), ("xyz", None), ("x", None)]
         {
             assert_eq!(nearest(word, names.into_iter()), near, "{word}");
+        }
+    }
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3)] {
+            assert_eq!(distance(a, b), expected);
         }
     }
 }
