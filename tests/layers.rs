@@ -45,7 +45,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("rpassword", "src/cli"),
     ("saphyr_parser", "src/cli"),
     ("tar", "src/connectors/archive.rs"),
-    ("zip", "src/connectors/archive.rs"),
 ];
 
 #[test]

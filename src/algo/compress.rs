@@ -112,6 +112,50 @@ impl<W: Write> Write for Gzip<W> {
     }
 }
 
+/// A writer that passes on, deflated and with nothing around it, what is written into it.
+pub struct Deflate<W: Write> {
+    deflate: flate2::write::DeflateEncoder<W>,
+    crc: flate2::Crc,
+    bytes: u64,
+}
+
+impl<W: Write> Deflate<W> {
+    /// Around `out`.
+    pub fn new(out: W) -> Deflate<W> {
+        let deflate = flate2::write::DeflateEncoder::new(out, flate2::Compression::default());
+        Deflate { deflate, crc: flate2::Crc::new(), bytes: 0 }
+    }
+
+    /// Passes on the rest; gives CRC-32 and length of what was written into it.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn finish(self) -> io::Result<(u32, u64)> {
+        self.deflate.finish()?;
+        Ok((self.crc.sum(), self.bytes))
+    }
+}
+
+impl<W: Write> Write for Deflate<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.deflate.write(bytes)?;
+        self.crc.update(bytes.get(..written).unwrap_or_default());
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.deflate.flush()
+    }
+}
+
+/// The CRC-32 of gzip and zip.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
 /// The plaintext.
 ///
 /// # Errors

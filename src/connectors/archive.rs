@@ -2,8 +2,8 @@
 
 use crate::algo::compress::Gzip;
 use crate::base::file::FileInfo;
+use crate::connectors::zip::{self, Zip};
 use std::io::{self, Read, Write};
-use time::OffsetDateTime;
 
 /// Which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Archive<W: Write>(Sink<W>);
 enum Sink<W: Write> {
     Tar(Box<tar::Builder<W>>),
     Tarball(Box<tar::Builder<Gzip<W>>>),
-    Zip(Box<zip::ZipWriter<zip::write::StreamWriter<W>>>),
+    Zip(Zip<W>),
 }
 
 impl<W: Write> Archive<W> {
@@ -62,7 +62,7 @@ impl<W: Write> Archive<W> {
         Archive(match format {
             Format::Tar => Sink::Tar(Box::new(tar::Builder::new(out))),
             Format::Tarball => Sink::Tarball(Box::new(tar::Builder::new(Gzip::new(out)))),
-            Format::Zip => Sink::Zip(Box::new(zip::ZipWriter::new_stream(out))),
+            Format::Zip => Sink::Zip(Zip::new(out)),
         })
     }
 
@@ -86,7 +86,7 @@ impl<W: Write> Archive<W> {
         match self.0 {
             Sink::Tar(tar) => tar.into_inner(),
             Sink::Tarball(tar) => tar.into_inner()?.finish(),
-            Sink::Zip(zip) => Ok(zip.finish()?.into_inner()),
+            Sink::Zip(zip) => zip.finish(),
         }
     }
 }
@@ -146,29 +146,11 @@ impl Read for Exact<'_> {
     }
 }
 
-fn add_to_zip<W: Write>(
-    zip: &mut zip::ZipWriter<zip::write::StreamWriter<W>>,
-    name: &[u8],
-    info: &FileInfo,
-    kind: Kind<'_>,
-) -> io::Result<()> {
-    let name = String::from_utf8_lossy(name);
-    let modified = OffsetDateTime::from_unix_timestamp(info.mod_time.secs).ok().and_then(|at| {
-        let year = u16::try_from(at.year()).ok()?;
-        let (month, day) = (u8::from(at.month()), at.day());
-        zip::DateTime::from_date_and_time(year, month, day, at.hour(), at.minute(), at.second()).ok()
-    });
-    let options = zip::write::SimpleFileOptions::default()
-        .unix_permissions(info.mode.posix_permissions())
-        .last_modified_time(modified.unwrap_or_default())
-        .large_file(u32::try_from(info.size).is_err());
-    match kind {
-        Kind::Directory => zip.add_directory(name, options)?,
-        Kind::Symlink(target) => zip.add_symlink(name, String::from_utf8_lossy(target), options)?,
-        Kind::File(content) => {
-            zip.start_file(name, options.compression_method(zip::CompressionMethod::Deflated))?;
-            io::copy(content, zip)?;
-        }
-    }
-    Ok(())
+fn add_to_zip<W: Write>(zip: &mut Zip<W>, name: &[u8], info: &FileInfo, kind: Kind<'_>) -> io::Result<()> {
+    let kind = match kind {
+        Kind::Directory => zip::Kind::Directory,
+        Kind::Symlink(target) => zip::Kind::Symlink(target),
+        Kind::File(content) => zip::Kind::File(content, u64::try_from(info.size).unwrap_or(0)),
+    };
+    zip.add(&String::from_utf8_lossy(name), info.mode.posix_permissions(), info.mod_time.secs, kind)
 }

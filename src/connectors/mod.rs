@@ -23,3 +23,4 @@ mod s3_metadata;
 pub mod s3_source;
 pub mod s3_store;
 mod s3_transfer;
+mod zip;

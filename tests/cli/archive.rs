@@ -2,7 +2,10 @@
 
 use crate::kit::small_store::SmallStore;
 use crate::kit::trees;
+use plakar::base::file::FileInfo;
+use plakar::connectors::archive::{Archive, Format, Kind};
 use std::fs;
+use std::io::BufWriter;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 const UNZIP: &str = r#"
@@ -91,4 +94,26 @@ fn a_damaged_file_is_told_and_no_part_of_it_is_in_the_archive() {
     assert_eq!(ran.stderr.matches("error: ").count(), 1, "{ran}");
     let listed = small.home.program("tar", &["-tf", "x.tar"]).succeeds();
     assert!(!listed.stdout.contains("large") && listed.stdout.contains("sub/b.log"), "{listed}");
+}
+
+#[test]
+fn a_zip_file_has_more_entries_than_16_bits_count_and_says_when_they_were_changed() {
+    let small = SmallStore::new("archive-many");
+    let file = fs::File::create(small.home.dir().join("many.zip")).unwrap();
+    let mut zip = Archive::new(Format::Zip, BufWriter::new(file));
+    let mut info = FileInfo::default();
+    info.mod_time.secs = 1_700_000_001;
+    for number in 0..70_000 {
+        zip.add(format!("d{number}").as_bytes(), &info, Kind::Directory).unwrap();
+    }
+    zip.finish().unwrap().into_inner().unwrap();
+    let read = r#"
+import zipfile
+with zipfile.ZipFile("many.zip") as z:
+    last = z.infolist()[-1]
+    print(len(z.namelist()), last.filename, last.date_time, last.extra.hex())
+"#;
+    let listed = small.home.program("python3", &["-c", read]).succeeds();
+    // Even seconds in the old field; Info-ZIP's beside it has all of them, and says so of UTC.
+    listed.prints("70000 d69999/ (2023, 11, 14, 22, 13, 20) 555405000101f15365\n");
 }
