@@ -26,6 +26,7 @@ mod kills;
 mod kit;
 mod layers;
 mod liars;
+mod lying_objects;
 mod minio_main_job;
 mod model;
 mod page;

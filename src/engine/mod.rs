@@ -22,7 +22,7 @@ pub mod digest;
 pub mod duplicate;
 pub mod error;
 pub mod errors;
-mod frames;
+pub mod frames;
 mod gathered;
 pub mod index;
 pub mod listing;
