@@ -40,6 +40,7 @@ fn options() -> Options<'static> {
         host: "testhost".to_owned(),
         exclude: None,
         previous: None,
+        ctimes: None,
         workers: 2,
         lockless: false,
         copy_of: None,

@@ -30,6 +30,7 @@ mod lying_objects;
 mod minio_main_job;
 mod model;
 mod page;
+mod quiet_changes;
 mod readme;
 mod requests;
 mod s3_client;

@@ -1,5 +1,5 @@
-//! Copies of a store's states on this machine. They are never needed: without them the states are
-//! read again.
+//! What this machine keeps of a store. It is never needed: without copies of states they are read
+//! again, and without change times a backup goes by what the snapshot before says.
 
 use crate::base::mac::Mac;
 use crate::engine::StateCache;
@@ -8,15 +8,20 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// One directory a store: `REPOSITORY-ID/states/`.
+/// Files under names of 32 bytes, in one directory a store and kind: `REPOSITORY-ID/states/`.
 pub struct DiskCache {
     dir: PathBuf,
 }
 
 impl DiskCache {
-    /// Below the program's cache directory. Nothing is made yet.
-    pub fn new(cache: &Path, repository_id: &str) -> DiskCache {
+    /// Of states, below the program's cache directory. Nothing is made yet.
+    pub fn states(cache: &Path, repository_id: &str) -> DiskCache {
         DiskCache { dir: cache.join(repository_id).join("states") }
+    }
+
+    /// Of change times, a file for each source.
+    pub fn ctimes(cache: &Path, repository_id: &str) -> DiskCache {
+        DiskCache { dir: cache.join(repository_id).join("ctimes") }
     }
 
     fn store(&self, name: &Mac, body: &[u8]) -> io::Result<()> {

@@ -9,7 +9,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The words made no sense.
 pub const USAGE: u8 = 2;
-/// A backup was made, but some entries could not be read.
+/// A backup was made, but some entries could not be read, or changed while they were.
 pub const INCOMPLETE: u8 = 3;
 /// The user interrupted.
 pub const INTERRUPTED: u8 = 130;
@@ -19,7 +19,7 @@ pub const CODES: &[(u8, &str)] = &[
     (DONE, "done"),
     (FAILED, "failed; what was there before is still there"),
     (USAGE, "the words make no sense; nothing was done"),
-    (INCOMPLETE, "done, but some entries could not be read; each was named"),
+    (INCOMPLETE, "done, but some entries could not be read, or changed meanwhile; each was named"),
     (INTERRUPTED, "interrupted; nothing half-made is left"),
 ];
 

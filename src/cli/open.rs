@@ -212,7 +212,7 @@ fn unlocked(session: &Session, place: &Place, unlock: &Unlock<'_>) -> Result<Rep
         }
         Ok(match &session.cache_dir {
             Some(dir) => {
-                let cache = DiskCache::new(dir, &closed.id());
+                let cache = DiskCache::states(dir, &closed.id());
                 closed.with_cache(Arc::new(cache))
             }
             None => closed,

@@ -2,6 +2,7 @@
 
 use crate::base::path;
 use crate::connectors::context::{Context, Reading};
+use crate::connectors::fs_content::FsContent;
 use crate::connectors::fs_facts::{changed_ns, fault, file_info, identity};
 use crate::connectors::fs_walk::{Walk, through_proc};
 use crate::ports::fault::{Fault, FaultKind};
@@ -165,7 +166,10 @@ impl Source for FsSource {
             // Only advice: a refusal changes nothing.
             let _ = rustix::fs::fadvise(&handle, 0, None, Advice::Sequential);
         }
-        Ok(Opened::plain(File::from(handle)))
+        // It may have been written to since the walk.
+        let mod_time = Some(file_info(b"", &stat).mod_time);
+        let content = Box::new(FsContent::new(File::from(handle), stat));
+        Ok(Opened { content, metadata: None, mod_time })
     }
 
     fn xattr(&self, record: &Record, name: &[u8]) -> Result<Vec<u8>, Fault> {

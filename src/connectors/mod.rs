@@ -4,6 +4,7 @@ pub mod archive;
 pub mod context;
 pub mod doctor;
 mod fs_attributes;
+mod fs_content;
 pub mod fs_destination;
 mod fs_facts;
 mod fs_handles;

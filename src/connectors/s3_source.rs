@@ -139,7 +139,7 @@ impl S3Source {
         // Its listing tells the time more exactly, if that was of the same content.
         let replaced = !s3_metadata::listed(&info.etag).iter().all(|fact| record.metadata.contains(fact));
         let mod_time = replaced.then(|| Stamp::from_nanos(info.last_modified_ns));
-        Opened { content: Box::new(content), metadata: Some(metadata), mod_time }
+        Opened { metadata: Some(metadata), mod_time, ..Opened::plain(content) }
     }
 
     /// Tags need a right of their own, which a backup does without.

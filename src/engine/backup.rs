@@ -12,7 +12,8 @@
 //! snapshot of the same source in the store, and a change time from before that snapshot began.
 //! The format does not keep change times, but its header says when it was made: an edit that puts
 //! size and modification time back still moves the inode's change time past that moment. No local
-//! state is needed for it.
+//! state is needed for it. Where this machine remembers the change times of that snapshot
+//! ([`Ctimes`]), they must be the same besides: a clock that was set back hides no edit then.
 //!
 //! # What it costs
 //!
@@ -44,6 +45,7 @@ use crate::engine::World;
 use crate::engine::addition::Addition;
 use crate::engine::backup_run::snapshot;
 use crate::engine::codec::Codec;
+use crate::engine::ctimes::Ctimes;
 use crate::engine::error::Error;
 use crate::engine::frames::Remembered;
 use crate::engine::index::{self, Index};
@@ -90,6 +92,8 @@ pub struct Options<'a> {
     pub exclude: Option<&'a (dyn Fn(&[u8], bool) -> bool + Sync)>,
     /// The snapshot to compare with; `None` reads everything.
     pub previous: Option<&'a dyn Previous>,
+    /// Change times of `previous`, where they are remembered; those of this snapshot are added.
+    pub ctimes: Option<&'a Ctimes>,
     /// Worker threads, at least one.
     pub workers: usize,
     /// Take no lock.
@@ -110,6 +114,7 @@ impl Default for Options<'_> {
             host: String::new(),
             exclude: None,
             previous: None,
+            ctimes: None,
             workers: 1,
             lockless: false,
             copy_of: None,
@@ -130,13 +135,15 @@ pub struct Report {
     pub unchanged: u64,
     /// Files that the previous snapshot has too, and that were read again.
     pub changed: u64,
+    /// Of `errors`, files that were written to while they were read, and are in the snapshot.
+    pub torn: u64,
     /// Content bytes read from the source.
     pub bytes_read: u64,
     /// Bytes of blobs that the store did not have, before compression.
     pub bytes_new: u64,
     /// Bytes sent to the store.
     pub bytes_stored: u64,
-    /// Paths that could not be backed up, each with its reason, sorted.
+    /// Paths that could not be backed up as they were, each with its reason, sorted.
     pub errors: Vec<(Vec<u8>, String)>,
 }
 

@@ -15,7 +15,7 @@ use crate::format::kind::{Generation, Resource};
 use crate::format::object::{Chunk, Object};
 use crate::ports::fault::{Fault, FaultKind};
 use crate::ports::monitor::{self, Event};
-use crate::ports::source::{Metadata, Record};
+use crate::ports::source::{Content, Metadata, Record};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +32,10 @@ const NOT_REGULAR: &str = "application/x-not-regular-file";
 /// Times that a file is opened which is replaced each time while it is being read.
 const OPENED_MAX: usize = 3;
 
+/// Files up to this size are read once more when they were written to meanwhile. Larger ones, disk
+/// images and databases in use, most likely would be again, and cost twice the time.
+const READ_AGAIN_BYTES_MAX: i64 = 64 << 20;
+
 /// A file whose chunks are being stored by several workers.
 pub(super) struct Assembly {
     pub(super) frame: Arc<Frame>,
@@ -47,6 +51,8 @@ pub(super) struct Parts {
     pub(super) chunks: Vec<Option<Chunk>>,
     pub(super) content: Option<Mac>,
     pub(super) failed: bool,
+    /// The file was written to meanwhile.
+    pub(super) torn: bool,
     /// The file was opened anew: nothing becomes of these parts.
     pub(super) superseded: bool,
 }
@@ -69,6 +75,7 @@ impl Run<'_> {
             let record = Record { metadata, ..record };
             self.counts.unchanged.fetch_add(1, Ordering::Relaxed);
             self.world.monitor.tell(Event::Processed { bytes: object.size() });
+            self.remember(&record);
             let child = self.entry(&record, Some((mac, &object)), &mut hands.scratch)?;
             return self.child_done(&frame, Some(child), &mut hands.scratch);
         }
@@ -84,7 +91,7 @@ impl Run<'_> {
             let mut record = record.clone();
             record.metadata = file.metadata.take().unwrap_or(record.metadata);
             record.info.mod_time = file.mod_time.unwrap_or(record.info.mod_time);
-            match self.read(&frame, record, &mut *file.content, opened == OPENED_MAX, hands)? {
+            match self.read(&frame, record, &mut *file.content, opened, hands)? {
                 Outcome::Told => break,
                 Outcome::Replaced => {}
             }
@@ -134,7 +141,7 @@ impl Run<'_> {
         let known = unmoved.next()?;
         let moved =
             record.changed_ns.is_some_and(|changed| changed >= previous.timestamp_ns() - CLOCK_TICK_NS);
-        if moved {
+        if moved || self.options.ctimes.is_some_and(|ctimes| ctimes.speak_against(record)) {
             return None;
         }
         let object = previous.object(&known.object).ok()?;
@@ -143,16 +150,25 @@ impl Run<'_> {
             .then(|| (known.object, object, known.metadata.clone()))
     }
 
-    /// Reads a file to its end, or until it turns out to have been replaced; the `last` time that is
-    /// a failure as any other.
+    fn remember(&self, record: &Record) {
+        if let Some(ctimes) = self.options.ctimes {
+            ctimes.remember(record);
+        }
+    }
+
+    /// Reads a file, `opened` so many times, to its end, or until it turns out to have been replaced;
+    /// the last time that is a failure as any other. One that was written to meanwhile is told as
+    /// such, and kept, when it is read no more.
     fn read(
         &self,
         frame: &Arc<Frame>,
         mut record: Record,
-        reader: &mut dyn std::io::Read,
-        last: bool,
+        reader: &mut dyn Content,
+        opened: usize,
         hands: &mut Hands,
     ) -> Result<Outcome, Error> {
+        let last = opened == OPENED_MAX;
+        let again = opened == 1 && record.info.size <= READ_AGAIN_BYTES_MAX;
         let max = self.chunker.max();
         hands.window.restart();
         let read = match hands.window.fill(reader, max) {
@@ -169,9 +185,14 @@ impl Run<'_> {
         let content_type = mime::sniff(hands.window.bytes());
         if hands.window.is_last() && cut == hands.window.bytes().len() {
             // All of it in one chunk, as with most files.
+            let torn = reader.is_torn();
+            if torn && again {
+                return Ok(Outcome::Replaced);
+            }
             let chunk = content::store_chunk(hands.window.bytes(), self.writer, &mut hands.scratch)?;
             record.info.size = i64::from(chunk.length);
             let object = object(chunk.mac, vec![chunk], content_type);
+            self.settle(&record, torn);
             let child = self.content_entry(&record, &object, &mut hands.scratch)?;
             self.child_done(frame, Some(child), &mut hands.scratch)?;
             return Ok(Outcome::Told);
@@ -189,7 +210,14 @@ impl Run<'_> {
                 locked(&assembly.parts).superseded = true;
                 outcome = Outcome::Replaced;
             }
-            Ok(content) => locked(&assembly.parts).content = Some(content),
+            Ok(_) if again && reader.is_torn() => {
+                locked(&assembly.parts).superseded = true;
+                outcome = Outcome::Replaced;
+            }
+            Ok(content) => {
+                let mut parts = locked(&assembly.parts);
+                (parts.content, parts.torn) = (Some(content), reader.is_torn());
+            }
             Err(Reading::Source(error)) => {
                 let path = &assembly.record.path;
                 self.content_failed(path, format!("read {}: {error}", shown(path)))?;
@@ -205,7 +233,7 @@ impl Run<'_> {
     fn read_all(
         &self,
         assembly: &Arc<Assembly>,
-        reader: &mut dyn std::io::Read,
+        reader: &mut dyn Content,
         hands: &mut Hands,
     ) -> Result<Mac, Reading> {
         let mut whole: Running = self.writer.codec().keyed().start();
@@ -277,11 +305,24 @@ impl Run<'_> {
                 let mut record = assembly.record.clone();
                 let object = object(content, chunks, assembly.content_type);
                 record.info.size = i64::try_from(object.size()).unwrap_or(i64::MAX);
+                self.settle(&record, parts.torn);
                 Some(self.content_entry(&record, &object, scratch)?)
             }
             _ => None,
         };
         self.child_done(&assembly.frame, child, scratch)
+    }
+
+    /// The content of a file is stored, whether that is one that it had or a mixture.
+    fn settle(&self, record: &Record, torn: bool) {
+        if !torn {
+            return self.remember(record);
+        }
+        let path = shown(&record.path);
+        let reason = format!("read {path}: written to meanwhile, what is stored may mix two states of it");
+        if self.entry_failed(&record.path, reason) {
+            self.counts.torn.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// An entry that cannot be read is left out, but never of a copy.

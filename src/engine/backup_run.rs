@@ -21,6 +21,7 @@ use crate::ports::fault::FaultKind;
 use crate::ports::monitor::{Event, Outcome};
 use crate::ports::source::{Found, Record, Source, Step};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +50,7 @@ pub(super) struct Counts {
     pub(super) directories: AtomicU64,
     pub(super) unchanged: AtomicU64,
     pub(super) changed: AtomicU64,
+    pub(super) torn: AtomicU64,
     pub(super) read: AtomicU64,
 }
 
@@ -150,10 +152,16 @@ impl Run<'_> {
         self.world.monitor.tell(Event::Item { snapshot: self.id, path, directory, outcome });
     }
 
-    pub(super) fn entry_failed(&self, path: &[u8], reason: String) {
+    /// The first reason of a path stands, as in the reference; whether this is it.
+    pub(super) fn entry_failed(&self, path: &[u8], reason: String) -> bool {
         self.tell(path, false, Outcome::Failed(&reason));
-        // The first reason of a path stands, as in the reference.
-        locked(&self.errors).entry(path.to_vec()).or_insert(reason);
+        match locked(&self.errors).entry(path.to_vec()) {
+            Entry::Vacant(place) => {
+                place.insert(reason);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     pub(super) fn walk(&self) -> Result<(), Error> {

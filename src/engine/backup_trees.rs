@@ -163,6 +163,7 @@ impl Run<'_> {
             directories: count(&self.counts.directories),
             unchanged: count(&self.counts.unchanged),
             changed: count(&self.counts.changed),
+            torn: count(&self.counts.torn),
             bytes_read: count(&self.counts.read),
             bytes_new: self.writer.fresh(),
             bytes_stored: 0,

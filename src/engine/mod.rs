@@ -17,6 +17,7 @@ mod check_seen;
 pub mod clone;
 pub mod codec;
 pub mod content;
+pub mod ctimes;
 pub mod dates;
 pub mod digest;
 pub mod duplicate;

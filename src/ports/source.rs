@@ -3,7 +3,7 @@
 use crate::base::file::FileInfo;
 use crate::base::stamp::Stamp;
 use crate::ports::fault::Fault;
-use std::io::Read;
+use std::io::{self, Read};
 
 /// What a snapshot's header says of its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +20,33 @@ pub struct Origin {
 /// are stored with the entry, and a destination of the same kind gets them back.
 pub type Metadata = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// A regular file's content, from start to end. An error that holds a [`Fault`] of kind `Changed`
+/// means that it was replaced meanwhile, and can be opened anew.
+pub trait Content: Read + Send {
+    /// Asked at its end: whether it was written to since it was opened, so that what was read may be
+    /// a mixture that it never held.
+    fn is_torn(&self) -> bool;
+}
+
+/// Content that nobody writes to.
+struct Still<R>(R);
+
+impl<R: Read> Read for Still<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out)
+    }
+}
+
+impl<R: Read + Send> Content for Still<R> {
+    fn is_torn(&self) -> bool {
+        false
+    }
+}
+
 /// A regular file, opened.
 pub struct Opened<'s> {
-    /// Its content from start to end. An error that holds a [`Fault`] of kind `Changed` means that
-    /// it was replaced meanwhile, and can be opened anew.
-    pub content: Box<dyn Read + Send + 's>,
+    /// Its content.
+    pub content: Box<dyn Content + 's>,
     /// All metadata, when opening it told more than the walk did.
     pub metadata: Option<Metadata>,
     /// When this content was stored, when that is not what the walk said.
@@ -32,9 +54,9 @@ pub struct Opened<'s> {
 }
 
 impl<'s> Opened<'s> {
-    /// Content about which the walk told everything.
+    /// Content that nobody writes to, and about which the walk told everything.
     pub fn plain(content: impl Read + Send + 's) -> Opened<'s> {
-        Opened { content: Box::new(content), metadata: None, mod_time: None }
+        Opened { content: Box::new(Still(content)), metadata: None, mod_time: None }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `backup`: a directory or a bucket becomes a snapshot.
 
+use crate::base::mac::Mac;
 use crate::base::stamp::Stamp;
 use crate::cli::args::{self, Opt, Parsed, Takes};
+use crate::cli::cache::DiskCache;
 use crate::cli::cmd::check;
 use crate::cli::cmd::entries;
 use crate::cli::cmd::restore::{concurrency, count};
@@ -10,7 +12,7 @@ use crate::cli::connect;
 use crate::cli::exit::{DONE, Failure, INCOMPLETE};
 use crate::cli::gotime;
 use crate::cli::human;
-use crate::cli::open;
+use crate::cli::open::{self, Opened};
 use crate::cli::record::Record;
 use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::{Place, Session};
@@ -18,8 +20,10 @@ use crate::cli::settings::Role;
 use crate::cli::summary;
 use crate::connectors::context::Reading;
 use crate::connectors::ignore::Ignore;
+use crate::engine::StateCache;
 use crate::engine::ahead::{Ahead, LeaveOut};
 use crate::engine::backup::{self, Options, Previous};
+use crate::engine::ctimes::Ctimes;
 use crate::engine::dates;
 use crate::engine::previous::Earlier;
 use crate::engine::select::Argument;
@@ -90,7 +94,8 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     let accounts = Accounts::load();
     let started = session.clock.monotonic();
-    let made = {
+    let remembered = Remembered::of(session, &opened, &source);
+    let (made, ctimes) = {
         let _running = report.run(&session.cancel, session.globals.quiet);
         let blobs = opened.walk_blobs();
         let fetcher = opened.fetcher(&blobs);
@@ -101,6 +106,7 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             Some(snapshot) if !parsed.switch("force") => Some(Earlier::new(&blobs, snapshot)?),
             _ => None,
         };
+        let ctimes = remembered.read(&opened, earlier.as_ref().and(newest).map(|snapshot| snapshot.id));
         let options = Options {
             tags,
             timestamp: Some(timestamp.unwrap_or(begun)),
@@ -108,12 +114,14 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
             host: host::hostname(),
             exclude: Some(&*leave_out),
             previous: earlier.as_ref().map(|earlier| earlier as &dyn Previous),
+            ctimes: Some(&ctimes),
             workers: cores,
             lockless: lockless(),
             ..Options::default()
         };
-        backup::backup(&opened.repository, &opened.index, &source, &options, &opened.world)
-            .map_err(|error| Failure::from(error).context("failed to create snapshot"))?
+        let made = backup::backup(&opened.repository, &opened.index, &source, &options, &opened.world)
+            .map_err(|error| Failure::from(error).context("failed to create snapshot"))?;
+        (made, ctimes)
     };
     let header = &made.header;
     let size = header.sources.first().map_or(0, |source| source.summary.total_size());
@@ -130,18 +138,58 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
         session.out.flush();
         session.out.error_text(&summary::page(&made, took));
     }
+    remembered.write(&opened, ctimes, &header.identifier);
     if parsed.switch("check") {
         let opened = open::again(opened)?;
         let wanted = [(header.identifier, Argument::parse(b"/"))];
         check::verify(session, &opened, &wanted, check::Options { fast: false, signatures: true })
             .map_err(|failure| failure.context("failed to check snapshot"))?;
     }
-    match made.errors.len() {
-        0 => Ok(DONE),
-        failed => {
-            let failed = count(failed, "entry", "entries");
-            let message = format!("the snapshot was created, but {failed} could not be read");
-            Err(Failure { code: INCOMPLETE, ..Failure::new(message) })
+    if made.errors.is_empty() {
+        return Ok(DONE);
+    }
+    let torn = usize::try_from(made.torn).unwrap_or(usize::MAX);
+    let message = incomplete(made.errors.len().saturating_sub(torn), torn);
+    Err(Failure { code: INCOMPLETE, ..Failure::new(message) })
+}
+
+/// What is wrong with a snapshot that lacks entries, or has some that were written to while they
+/// were read.
+fn incomplete(unread: usize, torn: usize) -> String {
+    let told = [(unread, "could not be read"), (torn, "changed while being read")];
+    let told = told.into_iter().filter(|(entries, _)| *entries > 0);
+    let told = told.map(|(entries, what)| format!("{} {what}", count(entries, "entry", "entries")));
+    format!("the snapshot was created, but {}", told.collect::<Vec<_>>().join(", "))
+}
+
+/// Where this machine remembers the change times of a source, if anywhere.
+struct Remembered {
+    cache: Option<DiskCache>,
+    name: Mac,
+}
+
+impl Remembered {
+    fn of(session: &Session, opened: &Opened, source: &dyn Source) -> Remembered {
+        let cache = session.cache_dir.as_ref().map(|dir| DiskCache::ctimes(dir, &opened.repository.id()));
+        Remembered { cache, name: Ctimes::name(&opened.repository.codec, &source.origin()) }
+    }
+
+    /// Those of the snapshot that is compared with; none without one.
+    fn read(&self, opened: &Opened, snapshot: Option<Mac>) -> Ctimes {
+        let codec = &opened.repository.codec;
+        let file = self.cache.as_ref().and_then(|cache| cache.get(&self.name));
+        match (file, snapshot) {
+            (Some(file), Some(snapshot)) => Ctimes::of(codec, &file, &snapshot),
+            _ => Ctimes::new(codec),
+        }
+    }
+
+    /// Those of the snapshot that was made.
+    fn write(&self, opened: &Opened, ctimes: Ctimes, snapshot: &Mac) {
+        if let Some(cache) = &self.cache
+            && let Some(file) = ctimes.file(&opened.repository.codec, snapshot)
+        {
+            cache.put(&self.name, &file);
         }
     }
 }
@@ -260,5 +308,22 @@ fn scan(session: &Session, source: &dyn Source, leave_out: &LeaveOut) -> Result<
     match failed {
         true => Err(Failure::new("failed to scan some files")),
         false => Ok(DONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::incomplete;
+
+    #[test]
+    fn entries_that_are_missing_and_entries_that_are_torn_are_told_apart() {
+        let cases = [
+            (1, 0, "1 entry could not be read"),
+            (0, 2, "2 entries changed while being read"),
+            (3, 1, "3 entries could not be read, 1 entry changed while being read"),
+        ];
+        for (unread, torn, told) in cases {
+            assert_eq!(incomplete(unread, torn), format!("the snapshot was created, but {told}"));
+        }
     }
 }
