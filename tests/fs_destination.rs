@@ -272,3 +272,69 @@ fn content_stays_when_an_attribute_is_refused() {
     assert_eq!(fs::read(scratch.join("f")).unwrap(), b"x");
     assert_eq!(fs::metadata(scratch.join("f")).unwrap().mtime(), 1_000_000_000);
 }
+
+#[test]
+fn what_a_killed_restore_left_is_removed_and_nothing_that_lives() {
+    const LEFT: &str = ".plakar-000000000001.tmp";
+    let temporary = |dir: &Path| {
+        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.as_encoded_bytes().starts_with(b".plakar-")).count()
+    };
+    // Where another restore is at work, and the path in it of what it writes.
+    let cases: [(&str, Option<(&str, &[u8])>); 5] = [
+        ("nobody", None),
+        ("in the same directory", Some(("a/b", b"c/living"))),
+        ("in one above", Some(("a", b"b/c/living"))),
+        ("in one below", Some(("a/b/c", b"living"))),
+        ("beside it", Some(("a/beside", b"living"))),
+    ];
+    for (name, other) in cases {
+        let scratch = Scratch::new("leftovers");
+        for dir in ["a/b/c", "a/beside"] {
+            fs::create_dir_all(scratch.join(dir)).unwrap();
+        }
+        let other = other.map(|(root, path)| (destination(&scratch.join(root)).0, path));
+        let living = other.as_ref().map(|(other, path)| other.file(path, &file_of(4, 0o644)).unwrap());
+        let (b, c) = (scratch.join("a/b"), scratch.join("a/b/c"));
+        for dir in [&b, &c] {
+            fs::write(dir.join(LEFT), b"half").unwrap();
+        }
+        let alive = living.is_some() && name != "beside it";
+        let (destination, _) = destination(&b);
+        write(&destination, b"one", b"1");
+        write(&destination, b"c/two", b"2");
+        assert_eq!(b.join(LEFT).exists(), alive && name != "in one below", "{name}: of a single file");
+        for path in [&b"c"[..], b""] {
+            let directory = FileInfo { mode: Mode::from_posix(0o040_755), ..file_of(0, 0o755).info };
+            let wanted = Attributes { info: directory, ..Attributes::default() };
+            destination.finish_directory(path, &wanted).unwrap();
+        }
+        assert_eq!(c.join(LEFT).exists(), alive, "{name}");
+        if let Some(mut living) = living {
+            living.write_at(0, b"live").unwrap();
+            living.finish().unwrap();
+        }
+        assert_eq!(
+            temporary(&c),
+            usize::from(alive),
+            "{name}: of the living, nothing is left when it is done"
+        );
+    }
+}
+
+#[test]
+fn a_restored_file_whose_name_is_like_a_temporary_one_stays() {
+    const ALIKE: &str = ".plakar-000000000001.tmp";
+    let scratch = Scratch::new("alike");
+    let root = scratch.join("out");
+    fs::create_dir_all(root.join("d")).unwrap();
+    let (destination, _) = destination(&root);
+    let path = format!("d/{ALIKE}");
+    write(&destination, path.as_bytes(), b"of the snapshot");
+    fs::write(root.join("d/.plakar-000000000002.tmp"), b"half").unwrap();
+    let directory = FileInfo { mode: Mode::from_posix(0o040_755), ..file_of(0, 0o755).info };
+    destination.finish_directory(b"d", &Attributes { info: directory, ..Attributes::default() }).unwrap();
+    let names: Vec<_> =
+        fs::read_dir(root.join("d")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [ALIKE]);
+}

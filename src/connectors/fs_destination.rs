@@ -5,26 +5,26 @@ use crate::connectors::context::{Context, Writing};
 use crate::connectors::fs_attributes::{Giver, Named};
 use crate::connectors::fs_facts::{fault, identity};
 use crate::connectors::fs_handles::{Directories, Files, checked};
+use crate::connectors::fs_leftovers;
 use crate::connectors::s3_metadata;
 use crate::ports::destination::{Attributes, Body, Destination, Order};
 use crate::ports::fault::{Fault, FaultKind};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Runs of zeros of this size, at multiples of it, become holes.
 const HOLE: usize = 64 << 10;
 
-/// Digits in the name of a file that is not finished.
-const TEMPORARY_DIGITS: usize = 12;
-
 /// Longest target of a symbolic link that Linux takes.
 const TARGET_BYTES_MAX: usize = 4095;
 
-/// A directory. Files are written under `.plakar-N.tmp` and get their name when they are whole.
+/// A directory. Files are written under `.plakar-N.tmp` and get their name when they are whole; what
+/// a restore that was killed left under such names is removed from every directory that is restored.
 pub struct FsDestination {
     location: String,
     shared: Arc<Shared>,
@@ -34,6 +34,8 @@ struct Shared {
     directories: Directories,
     files: Files,
     giver: Giver,
+    /// Restored paths whose names look like those of files that are not finished.
+    alike: Mutex<HashSet<Vec<u8>>>,
     context: Context,
 }
 
@@ -56,6 +58,7 @@ impl FsDestination {
                 directories: Directories::new(root),
                 files: Files::default(),
                 giver,
+                alike: Mutex::default(),
                 context,
             }),
         }
@@ -88,8 +91,16 @@ impl Shared {
     fn place<'p>(&self, path: &'p [u8]) -> Result<Place<'p>, Fault> {
         let (parent, name) = split(path);
         let name = checked(name, path)?;
-        let temporary = format!(".plakar-{}.tmp", self.context.digits(TEMPORARY_DIGITS));
+        if fs_leftovers::is_name(name) {
+            self.alike().insert(path.to_vec());
+        }
+        let temporary = fs_leftovers::name(&self.context.digits(fs_leftovers::DIGITS));
         Ok(Place { dir: self.directories.get(parent)?, path, name, temporary })
+    }
+
+    fn alike(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
+        // No code panics while holding the lock.
+        self.alike.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,6 +200,8 @@ impl Destination for FsDestination {
 
     fn finish_directory(&self, path: &[u8], attributes: &Attributes) -> Result<(), Fault> {
         let handle = self.shared.directories.get(path)?;
+        let restored = |name: &[u8]| self.shared.alike().contains(&below(path, name));
+        self.shared.directories.tidy(path, &handle, &restored);
         self.shared.directories.forget(path);
         self.shared.giver.to_open(handle.as_fd(), path, attributes)
     }
@@ -316,6 +329,11 @@ impl Body for LinkBody {
     fn finish(self: Box<Self>) -> Result<(), Fault> {
         self.shared.symlink(&self.path, &self.target, &self.attributes)
     }
+}
+
+/// The path of a name in a directory.
+fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 
 /// A relative path's directory, empty for the destination itself, and the name in it.

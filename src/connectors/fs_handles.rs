@@ -1,15 +1,17 @@
 //! Open directories and files of a destination, few at a time however many are being written.
 
 use crate::connectors::fs_facts::fault;
+use crate::connectors::fs_leftovers;
 use crate::connectors::fs_source;
 use crate::ports::fault::{Fault, FaultKind};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Directory handles kept: a restore stays among neighbours for long.
 const DIRECTORIES_MAX: usize = 64;
@@ -23,15 +25,24 @@ const FILES_MAX: usize = 256;
 pub(super) struct Directories {
     root: Vec<u8>,
     /// Opened once: whatever becomes of its path, a restore ends where it began.
-    root_handle: OnceLock<Arc<OwnedFd>>,
+    root_handle: Mutex<Option<Arc<OwnedFd>>>,
     /// Paths relative to the root, the most recently used last.
     open: Mutex<Vec<(Vec<u8>, Arc<OwnedFd>)>>,
+    /// Digests of the paths of those that were made here.
+    made: Mutex<HashSet<u64>>,
+    digest: RandomState,
 }
 
 impl Directories {
     /// Below an absolute path, which is made when first needed.
     pub(super) fn new(root: &[u8]) -> Directories {
-        Directories { root: root.to_vec(), root_handle: OnceLock::new(), open: Mutex::default() }
+        Directories {
+            root: root.to_vec(),
+            root_handle: Mutex::default(),
+            open: Mutex::default(),
+            made: Mutex::default(),
+            digest: RandomState::new(),
+        }
     }
 
     /// The handle of a directory, which is made, with those above it, where it is missing.
@@ -47,8 +58,14 @@ impl Directories {
             let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
             let name = checked(rest.get(..len).unwrap_or_default(), path)?;
             done = start + len;
-            at = Arc::new(enter(at.as_fd(), name).map_err(|error| self.fault(&at, name, path, error))?);
-            self.keep(path.get(..done).unwrap_or_default(), &at);
+            let (handle, made) =
+                enter(at.as_fd(), name).map_err(|error| self.fault(&at, name, path, error))?;
+            at = Arc::new(handle);
+            let path = path.get(..done).unwrap_or_default();
+            if made {
+                lock(&self.made).insert(self.digest.hash_one(path));
+            }
+            self.keep(path, &at);
         }
         Ok(at)
     }
@@ -58,8 +75,19 @@ impl Directories {
         lock(&self.open).retain(|(kept, _)| kept != path);
     }
 
+    /// Removes what restores that were killed left in a directory, in which nothing is under way.
+    /// What `keep` names is something else.
+    pub(super) fn tidy(&self, path: &[u8], handle: &OwnedFd, keep: &dyn Fn(&[u8]) -> bool) {
+        if !lock(&self.made).contains(&self.digest.hash_one(path))
+            && let Ok(root) = self.root()
+        {
+            fs_leftovers::remove(handle, &root, keep);
+        }
+    }
+
     fn root(&self) -> Result<Arc<OwnedFd>, Fault> {
-        if let Some(root) = self.root_handle.get() {
+        let mut held = lock(&self.root_handle);
+        if let Some(root) = &*held {
             return Ok(Arc::clone(root));
         }
         use std::os::unix::ffi::OsStrExt;
@@ -68,7 +96,10 @@ impl Directories {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(shown);
         made.map_err(|error| Fault::from_io(format_args!("create {}", shown.display()), &error))?;
         let root = fs_source::directory(&self.root).map_err(|error| fault("open", &self.root, error))?;
-        Ok(Arc::clone(self.root_handle.get_or_init(|| Arc::new(root))))
+        fs_leftovers::hold(&root);
+        // Nothing is under way yet, and of a single file's restore nobody says when it is done.
+        fs_leftovers::remove(&root, &root, &|_| false);
+        Ok(Arc::clone(held.insert(Arc::new(root))))
     }
 
     /// The longest kept beginning of a path.
@@ -121,18 +152,19 @@ pub(super) fn checked<'n>(name: &'n [u8], path: &[u8]) -> Result<&'n [u8], Fault
     Ok(name)
 }
 
-/// Opens a directory, made if missing, in which its owner may write.
-fn enter(above: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+/// Opens a directory, made if missing, in which its owner may write; and whether it was made.
+fn enter(above: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd, bool), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = || rustix::fs::openat(above, name, flags, Mode::empty());
     let handle = match open() {
         Err(Errno::NOENT) => {
-            match rustix::fs::mkdirat(above, name, Mode::RWXU) {
+            let made = match rustix::fs::mkdirat(above, name, Mode::RWXU) {
+                Ok(()) => true,
                 // Another thread was faster.
-                Ok(()) | Err(Errno::EXIST) => {}
+                Err(Errno::EXIST) => false,
                 Err(error) => return Err(error),
-            }
-            return open();
+            };
+            return Ok((open()?, made));
         }
         Err(Errno::ACCESS) => {
             // Ours, but closed even to us: `fchmod` takes no O_PATH handle, its name in /proc does.
@@ -147,7 +179,7 @@ fn enter(above: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     if !mode.contains(Mode::RWXU) && stat.st_uid == rustix::process::geteuid().as_raw() {
         rustix::fs::fchmod(&handle, mode | Mode::RWXU)?;
     }
-    Ok(handle)
+    Ok((handle, false))
 }
 
 /// Open files by number; the one not used for longest is closed when there are too many.

@@ -8,6 +8,7 @@ mod fs_content;
 pub mod fs_destination;
 mod fs_facts;
 mod fs_handles;
+mod fs_leftovers;
 pub mod fs_source;
 pub mod fs_store;
 mod fs_walk;
