@@ -199,3 +199,40 @@ fn a_killed_command_loses_nothing_of_a_store() {
 fn a_killed_restore_or_archive_leaves_nothing_half_under_a_right_name() {
     kill_everywhere("kills-files", FILES, |bench, row, told, _| bench.nothing_half_made(row, told));
 }
+
+#[test]
+fn a_file_under_way_in_a_killed_restore_is_removed_by_the_next() {
+    const TRIES: usize = 50;
+    let home = Home::new("kills-leftovers");
+    let (tree, out) = (home.dir().join("tree"), home.dir().join("out"));
+    fs::create_dir_all(tree.join("sub")).unwrap();
+    fs::write(tree.join("sub/large"), trees::noise(5, 24 << 20)).unwrap();
+    let store = home.path("store");
+    home.plakar(&["at", &store, "create", "-plaintext"]).succeeds();
+    home.plakar(&["at", &store, "backup", "-quiet", "tree"]).succeeds();
+    let listed = home.plakar(&["at", &store, "ls", "-uuid"]).succeeds();
+    let id = listed.stdout.split_whitespace().nth(1).unwrap();
+    let whole = format!("{id}:./");
+    let restore = ["at", &store, "restore", "-quiet", "-to", "out", &whole];
+    let under_way = || {
+        let names =
+            fs::read_dir(out.join("sub")).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.as_encoded_bytes().starts_with(b".plakar-")).count()
+    };
+    let mut left = 0;
+    for _ in 0..TRIES {
+        let _ = fs::remove_file(out.join("sub/large"));
+        let mut started = home.start(&restore);
+        while under_way() == 0 && !started.is_over() {
+            std::thread::yield_now();
+        }
+        started.kill();
+        left = under_way();
+        if left > 0 {
+            break;
+        }
+    }
+    assert_eq!(left, 1, "{TRIES} restores were over before they were killed");
+    home.plakar(&restore).succeeds();
+    assert_eq!(trees::differences(&tree, &out), Vec::<String>::new());
+}
