@@ -357,6 +357,67 @@ fn what_this_machine_remembers_of_states_tells_and_mends_even_a_lost_one() {
     }
 }
 
+#[test]
+fn a_backup_after_repair_stores_anew_what_lost_packfiles_had() {
+    let bench = Bench::new();
+    let store = bench.scratch.join("store");
+    let at = store.to_str().unwrap();
+    let go = |words: &[&str]| run(&bench.scratch, None, &[&["at", at], words].concat());
+    let path = bench.tree.to_str().unwrap();
+    let lost: Vec<PathBuf> =
+        ["content packfile", "structure packfile"].map(|part| store.join(bench.part(part).0)).into();
+    for file in &lost {
+        fs::remove_file(file).unwrap();
+    }
+    let names: Vec<_> = lost.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    let said = go(&["repair"]);
+    assert!(said.code == 1 && names.iter().all(|name| said.stderr.contains(name)), "{}", said.stderr);
+    // Nothing was changed so far: the backup takes the lost chunks for stored.
+    assert_eq!(go(&["backup", "-quiet", path]).code, 0);
+    assert_eq!(go(&["check", "-quiet"]).code, 1);
+    let said = go(&["repair", "-apply"]);
+    assert!(said.code == 1 && names.iter().all(|name| said.stderr.contains(name)), "{}", said.stderr);
+    let said = go(&["repair"]);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""), "lost packfiles are told once");
+    assert_eq!(go(&["check", "-quiet"]).code, 1, "what is lost is still told");
+
+    let said = go(&["backup", "-quiet", path]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    let known = opened(&store).1.snapshots();
+    let mended = known.iter().map(ToString::to_string).filter(|id| go(&["check", "-quiet", id]).code == 0);
+    // The newest one, the one before it, the oldest; the second lost its header and its trees.
+    assert_eq!(mended.count(), 3);
+    let newest = format!("{}:./", go(&["ls", "-uuid"]).stdout.split_whitespace().nth(1).unwrap());
+    let out = bench.scratch.join("mended");
+    assert_eq!(go(&["restore", "-quiet", "-to", out.to_str().unwrap(), &newest]).code, 0);
+    assert_eq!(trees::differences(&bench.tree, &out), Vec::<String>::new());
+    let said = go(&["rm", "-apply", &bench.newer.to_string()]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    let said = go(&["check", "-quiet"]);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_lost_packfile_that_turns_up_again_is_used_by_maintenance() {
+    let bench = Bench::new();
+    let store = bench.scratch.join("store");
+    let at = store.to_str().unwrap();
+    let go = |words: &[&str]| run(&bench.scratch, None, &[&["at", at], words].concat());
+    for part in ["content packfile", "structure packfile"] {
+        let file = store.join(bench.part(part).0);
+        let whole = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(go(&["repair", "-apply"]).code, 1);
+        assert_eq!(go(&["check", "-quiet"]).code, 1);
+        fs::write(&file, whole).unwrap();
+        for command in [&["maintenance"][..], &["check", "-quiet"]] {
+            let said = go(command);
+            assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{part}, {command:?}");
+        }
+        assert_eq!(bench.restored(at).0, Whole, "{part}");
+    }
+}
+
 /// Offsets of the parts of an archive: magic, version, CONFIG, packfile, state, footer, its last byte.
 fn parts_of_an_archive(file: &[u8]) -> Vec<(&'static str, usize)> {
     let footer = file.len() - 48;

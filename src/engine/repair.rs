@@ -4,6 +4,10 @@
 //! coloured, is left as it is. A state of which this machine has a copy is put back as it was. What
 //! other lost states said besides places is lost with them: that a snapshot was removed, for one, so
 //! such a snapshot is back.
+//!
+//! A packfile that was lost is coloured, as maintenance colours what nobody needs: backups look for
+//! nothing in it any more, and the next one stores anew what its source still has of it, which mends
+//! older snapshots too. Should it turn up again, maintenance takes what is needed out of it.
 
 use crate::base::mac::Mac;
 use crate::engine::World;
@@ -17,6 +21,8 @@ use crate::engine::repository::Repository;
 use crate::engine::states::{self, Broken, States};
 use crate::format::kind::Resource;
 use crate::format::state::{Entry, Location};
+use crate::ports::fault::FaultKind;
+use crate::ports::monitor::Event;
 use crate::ports::store::{self, Item};
 use std::collections::{BTreeSet, HashSet};
 
@@ -63,6 +69,23 @@ pub fn survey(repository: &Repository, world: &World) -> Result<(Survey, Index),
             survey.missing.push(packfile.id);
         }
     }
+    // A listing that is not complete must not hide what is there.
+    let mut still_there = Vec::new();
+    for id in &survey.missing {
+        match repository.store.get_range(Item::Packfile(*id), 0, 1) {
+            Err(fault) if fault.kind == FaultKind::Missing => {}
+            Err(fault) if fault.kind != FaultKind::Damaged => return Err(fault.into()),
+            _ => {
+                let what = format!("packfile {id}: in the store, though its listing does not say so");
+                world.monitor.tell(Event::Warning(&what));
+                still_there.push(*id);
+            }
+        }
+    }
+    survey.missing.retain(|id| !still_there.contains(id));
+    let when_ns = publish::now_ns(world);
+    let colour = |mac: &Mac| Entry::Deleted { resource: Resource::PACKFILE, mac: *mac, when_ns };
+    survey.entries.extend(survey.missing.iter().map(colour));
     let mut snapshots = BTreeSet::new();
     for file in listed.iter().filter(|file| !known.contains(&file.id)) {
         if world.cancel.is_cancelled() {
@@ -100,7 +123,7 @@ pub fn survey(repository: &Repository, world: &World) -> Result<(Survey, Index),
 }
 
 /// Looks again, alone; puts back states of which this machine has copies, publishes one state for
-/// all unknown packfiles, and removes the states and locks that cannot be read, which keep everybody
+/// all unknown and all missing packfiles, and removes the states and locks that cannot be read, which keep everybody
 /// out. Gives what was found.
 ///
 /// # Errors

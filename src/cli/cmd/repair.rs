@@ -61,6 +61,9 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     for id in &survey.missing {
         out.error_line(format!("error: repair: packfile {id}: named by a state, and not in the store"));
     }
+    if !survey.missing.is_empty() && apply {
+        session.say("repair: the next backup stores anew what it has of the lost packfiles");
+    }
     let packfiles = count(survey.unknown.len(), "packfile", "packfiles");
     match (survey.has_work(), apply) {
         (false, _) => session.info("no repairs needed"),

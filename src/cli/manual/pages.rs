@@ -170,7 +170,8 @@ pub const PAGES: &[Page] = &[
     ),
     page(
         "repair",
-        "Tells which states are lost or damaged and what packfiles could bring back; with -apply does it.",
+        "Tells which states are lost or damaged and what packfiles could bring back; with -apply does it. After a lost \
+         packfile, the next backup stores anew what its source still has of it.",
         &[("plakar at @minio repair", "looks"), ("plakar at @minio repair -apply", "rebuilds")],
     ),
     page(
