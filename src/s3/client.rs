@@ -27,6 +27,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Longest time for last words: removing a lock, aborting an upload.
 const LAST_WORDS_BUDGET: Duration = Duration::from_secs(10);
@@ -122,7 +123,7 @@ pub struct Core {
     wire: Arc<Wire>,
     pub(super) learned: Learned,
     /// Keys, day and region, and the key they give.
-    day_key: Mutex<Option<(Arc<Keys>, String, String, [u8; 32])>>,
+    day_key: Mutex<Option<(Arc<Keys>, String, String, Zeroizing<[u8; 32]>)>>,
     retries: Mutex<Pace>,
     _watch: Watch,
 }
@@ -389,17 +390,17 @@ impl Core {
         Err(failure)
     }
 
-    fn day_key(&self, keys: &Arc<Keys>, day: &str, region: &str) -> [u8; 32] {
+    fn day_key(&self, keys: &Arc<Keys>, day: &str, region: &str) -> Zeroizing<[u8; 32]> {
         let mut known = self.day_key.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
             Some((of_keys, of_day, of_region, key))
                 if Arc::ptr_eq(of_keys, keys) && of_day == day && of_region == region =>
             {
-                *key
+                key.clone()
             }
             _ => {
                 let key = day_key(keys.secret_key.expose(), day, region, "s3");
-                *known = Some((Arc::clone(keys), day.to_owned(), region.to_owned(), key));
+                *known = Some((Arc::clone(keys), day.to_owned(), region.to_owned(), key.clone()));
                 key
             }
         }

@@ -4,6 +4,7 @@ use crate::algo::hash::{hmac_sha256, sha256};
 use crate::s3::proto::address::Place;
 use crate::s3::proto::date::amz_date;
 use crate::s3::proto::request::{Header, Request};
+use zeroize::Zeroizing;
 
 /// `x-amz-content-sha256` of a body that TLS already protects.
 pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
@@ -29,13 +30,13 @@ pub struct Signer<'a> {
 }
 
 /// The key that signs all requests of one day to one service in one region. `day` is `YYYYMMDD`.
-pub fn day_key(secret_key: &[u8], day: &str, region: &str, service: &str) -> [u8; 32] {
-    let mut first = Vec::with_capacity(4 + secret_key.len());
+/// It is wiped when dropped: until midnight it is as good as the secret key.
+pub fn day_key(secret_key: &[u8], day: &str, region: &str, service: &str) -> Zeroizing<[u8; 32]> {
+    let mut first = Zeroizing::new(Vec::with_capacity(4 + secret_key.len()));
     first.extend_from_slice(b"AWS4");
     first.extend_from_slice(secret_key);
-    let key = hmac_sha256(&first, day.as_bytes());
-    zeroize::Zeroize::zeroize(&mut first);
-    [region, service, "aws4_request"].iter().fold(key, |key, step| hmac_sha256(&key, step.as_bytes()))
+    let step = |key: &[u8], step: &str| Zeroizing::new(hmac_sha256(key, step.as_bytes()));
+    [region, service, "aws4_request"].iter().fold(step(&first, day), |key, next| step(&*key, next))
 }
 
 /// The canonical request. `headers` are sorted by name, in lower case, `host` among them.
