@@ -11,8 +11,10 @@ use plakar::connectors::context::Reading;
 use plakar::connectors::fs_source::FsSource;
 use plakar::engine::backup::{self, Options, Report};
 use plakar::engine::repository::{self, NewStore};
+use plakar::ports::dice::Dice;
 use plakar::ports::fault::Fault;
 use plakar::ports::source::{self, Content, Found, Origin, Record, Source, Step};
+use plakar::world::dice::SystemDice;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -383,6 +385,56 @@ fn a_large_file_in_use_is_read_once_and_told() {
     let outcome = backed_up(&scratch, &|_| {}, &|path, _| trees::touch(path, 1_000_000_001, 0));
     assert_eq!((outcome.opened, outcome.report.torn), (1, 1));
     assert_eq!(outcome.restored[Path::new("image")].len(), (64 << 20) + 1);
+}
+
+/// Touches a file whenever anybody asks for randomness: when a blob is sealed, for one.
+struct TouchingDice {
+    file: PathBuf,
+    asked: AtomicUsize,
+}
+
+impl Dice for TouchingDice {
+    fn fill(&self, out: &mut [u8]) {
+        SystemDice.fill(out);
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        trees::touch(&self.file, 1_000_000_000 + i64::try_from(number).unwrap(), 0);
+    }
+}
+
+#[test]
+fn the_program_keeps_a_file_in_use_names_it_and_exits_3() {
+    let scratch = Scratch::new("torn-program");
+    let (tree, store, key) = (scratch.join("tree"), scratch.join("store"), scratch.join("key"));
+    fs::create_dir(&tree).unwrap();
+    let file = tree.join("image");
+    fs::File::create(&file).unwrap().set_len((64 << 20) + 1).unwrap();
+    fs::write(&key, "a passphrase of some length\n").unwrap();
+    let run = |words: &[&str]| {
+        let config = scratch.join("config");
+        let fixed = ["-config", config.to_str().unwrap(), "-cpu", "1", "-keyfile", key.to_str().unwrap()];
+        let at = ["at", store.to_str().unwrap()];
+        let words: Vec<OsString> = fixed.iter().chain(&at).chain(words).map(OsString::from).collect();
+        let streams = Streams::default();
+        let code = cli::run_in(&words, &streams.output(), &mut |session| {
+            session.dice = Arc::new(TouchingDice { file: file.clone(), asked: AtomicUsize::new(0) });
+            session.cache_dir = None;
+            session.signals = false;
+        });
+        streams.said(code)
+    };
+    assert_eq!(run(&["create"]).code, 0);
+    let said = run(&["backup", "-quiet", tree.to_str().unwrap()]);
+    assert_eq!(said.code, 3, "{}{}", said.stdout, said.stderr);
+    let why = format!("{0}: read {0}: written to meanwhile", file.display());
+    assert!(said.stderr.contains(&why), "{}", said.stderr);
+    let last = "plakar: the snapshot was created, but 1 entry changed while being read\n";
+    assert!(said.stderr.ends_with(last), "{}", said.stderr);
+    let listed = run(&["ls", "-uuid"]);
+    let id = listed.stdout.split_whitespace().nth(1).unwrap();
+    assert!(run(&["info", "-errors", id]).stdout.contains(&why));
+    assert!(run(&["ls", id]).stdout.contains("image"));
+    let said = run(&["check", "-quiet"]);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
 }
 
 #[test]
