@@ -1,8 +1,8 @@
 //! Names of files that are not finished, and what became of those whose restore was killed.
 //!
 //! Every restore holds a shared lock (`flock`) on the directory it writes to, which ends with its
-//! process, however that ends. Where nobody else holds one, at a directory or at any above it,
-//! all temporary names in it are of the dead.
+//! process, however that ends. When nobody else holds one, at a directory or at any above it, all
+//! temporary names that were in it before are of the dead.
 
 use crate::connectors::fs_facts::identity;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RawDir, flock};
@@ -12,6 +12,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Digits in such a name.
 pub(super) const DIGITS: usize = 12;
+
+/// Times that a lock is asked for, which others exclude only for as long as it takes to look whether
+/// they are alone. More would wait for a program that is none of ours.
+const HOLD_TRIES: usize = 100;
 
 /// Bytes of names read at a time.
 const LISTING_BUFFER: usize = 16 << 10;
@@ -29,8 +33,13 @@ pub(super) fn is_name(name: &[u8]) -> bool {
 
 /// From now on this process writes below `root`.
 pub(super) fn hold(root: &OwnedFd) {
-    // Without a lock, where the file system has none, nobody finds leftovers either.
-    let _ = flock(root, FlockOperation::NonBlockingLockShared);
+    for _ in 0..HOLD_TRIES {
+        // Without a lock, where the file system has none, nobody finds leftovers either.
+        if flock(root, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
+            return;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Removes what the dead left in a directory at or below `root`, in which nothing of this process is
@@ -42,13 +51,14 @@ pub(super) fn remove(dir: &OwnedFd, root: &OwnedFd, keep: &dyn Fn(&[u8]) -> bool
     if found.is_empty() {
         return;
     }
-    if let Ok(_alone) = alone(dir.as_fd(), root) {
+    let alone = alone(dir.as_fd(), root).is_ok();
+    // A lock that is refused a change is lost.
+    hold(root);
+    if alone {
         for name in found {
             let _ = rustix::fs::unlinkat(dir, &name, AtFlags::empty());
         }
     }
-    // A lock that is refused a change is lost.
-    hold(root);
 }
 
 fn list(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
@@ -67,24 +77,24 @@ fn list(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
     Ok(found)
 }
 
-/// Locks out every restore that writes to this directory, or to one above it: they end with the
-/// handles.
-fn alone(dir: BorrowedFd<'_>, root: &OwnedFd) -> Result<Vec<OwnedFd>, Errno> {
+/// Refused while another restore writes to this directory, or to one above it.
+fn alone(dir: BorrowedFd<'_>, root: &OwnedFd) -> Result<(), Errno> {
     flock(root, FlockOperation::NonBlockingLockExclusive)?;
     let ours = identity(&rustix::fs::fstat(root)?);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // All are held until the last is: whoever begins meanwhile does so after the names were listed.
     let mut locked: Vec<OwnedFd> = Vec::new();
     let mut below = None;
     loop {
         let (from, step) = locked.last().map_or((dir, c"."), |last| (last.as_fd(), c".."));
         let at = match rustix::fs::openat(from, step, flags, Mode::empty()) {
             // Closed to us: whoever writes there is somebody else, and does not come down here.
-            Err(Errno::ACCESS) => return Ok(locked),
+            Err(Errno::ACCESS) => return Ok(()),
             other => other?,
         };
         let here = identity(&rustix::fs::fstat(&at)?);
         if below == Some(here) {
-            return Ok(locked);
+            return Ok(());
         }
         below = Some(here);
         if here != ours {
