@@ -150,8 +150,8 @@ pub fn damaged(
         }
     }
     let states::States { index, broken } = states::read(&repository, Sight::Readers, &world)?;
-    for Broken { error, .. } in &broken {
-        session.out.error_line(format!("warn: {error}"));
+    for Broken { id, error, .. } in &broken {
+        session.out.damage("state", id, &error.to_string());
     }
     Ok((Opened { repository, index, world, cores }, broken))
 }

@@ -2,6 +2,7 @@
 //! written in large pieces, and a reader that went away is no error. With `-json` every line is a
 //! record.
 
+use crate::base::mac::Mac;
 use crate::cli::progress::{self, Facts};
 use crate::cli::record::Record;
 use std::io::{self, IsTerminal, Write};
@@ -173,6 +174,15 @@ impl Output {
         }
         let text = crate::cli::exit::printable(line);
         self.error_text(&format!("{text}\n"));
+    }
+
+    /// A part of the store that is not whole: a record for scripts, a warning for people.
+    pub fn damage(&self, what: &str, id: &Mac, message: &str) {
+        if self.speaks_json() {
+            let record = Record::new("damage").text("what", what).text("id", &id.to_string());
+            return self.record(record.text("message", message));
+        }
+        self.error_line(format!("warn: {message}"));
     }
 
     /// Text of our own on standard error, as it is.

@@ -13,6 +13,8 @@ const BAR_COLUMNS: usize = 22;
 /// Where long work stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// What items are, when not files.
+    pub what: Option<&'static str>,
     /// Entries finished.
     pub items: u64,
     /// Entries there will be; `None` while that is not known.
@@ -27,13 +29,20 @@ pub struct Facts {
     pub failed: u64,
     /// Bytes a second, lately.
     pub rate: u64,
+    /// Items a minute, lately.
+    pub pace: u64,
     /// The entry finished last.
     pub current: String,
 }
 
 impl Facts {
-    /// How long it will take at this rate; `None` when nobody can tell.
+    /// How long it will take at this rate; `None` when nobody can tell. Bytes tell best; what has none
+    /// goes by its pace.
     pub fn seconds_left(&self) -> Option<u64> {
+        if self.what.is_some() {
+            let left = self.items_total?.saturating_sub(self.items);
+            return (self.pace > 0).then(|| left.saturating_mul(60).div_ceil(self.pace));
+        }
         let left = self.bytes_total?.saturating_sub(self.bytes);
         (self.rate > 0).then(|| left.div_ceil(self.rate))
     }
@@ -41,7 +50,11 @@ impl Facts {
     /// One line of at most `columns`. What does not fit is left out, the least telling part first.
     pub fn line(&self, columns: usize) -> String {
         let total = self.bytes_total.filter(|total| *total > 0);
-        let share = total.map(|total| (self.bytes.min(total) as f64 / total as f64).clamp(0.0, 1.0));
+        let (done, all) = match self.what {
+            Some(_) => (self.items, self.items_total),
+            None => (self.bytes, total),
+        };
+        let share = all.map(|all| (done.min(all) as f64 / all as f64).clamp(0.0, 1.0));
         let counted = |done: u64, total: Option<u64>| match total {
             Some(total) => format!("{done}/{total}"),
             None => done.to_string(),
@@ -54,10 +67,10 @@ impl Facts {
         let parts: [(u8, Option<String>); 8] = [
             (7, share.map(bar)),
             (0, share.map(|share| format!("{:3.0}%", (share * 100.0).floor()))),
-            (2, Some(bytes)),
-            (4, (self.rate > 0).then(|| format!("{}/s", human::bytes(self.rate)))),
+            (2, self.what.is_none().then_some(bytes)),
+            (4, self.speed()),
             (3, self.seconds_left().map(|secs| format!("{} left", clock(secs)))),
-            (5, Some(format!("{} files", counted(self.items, self.items_total)))),
+            (5, Some(format!("{} {}", counted(self.items, self.items_total), self.what.unwrap_or("files")))),
             (6, (self.stored > 0).then(|| format!("{} stored", human::bytes(self.stored)))),
             (1, (self.failed > 0).then(|| format!("{} failed", self.failed))),
         ];
@@ -74,6 +87,15 @@ impl Facts {
             name if name.is_empty() => fitting,
             name if fitting.is_empty() => name,
             name => format!("{fitting}  {name}"),
+        }
+    }
+
+    fn speed(&self) -> Option<String> {
+        match (self.what, self.rate, self.pace) {
+            (None, 0, _) | (Some(_), _, 0) => None,
+            (None, rate, _) => Some(format!("{}/s", human::bytes(rate))),
+            (Some(_), _, pace @ 0..600) => Some(format!("{pace}/min")),
+            (Some(_), _, pace) => Some(format!("{}/s", pace / 60)),
         }
     }
 }
@@ -161,6 +183,8 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
+            what: None,
+            pace: 9,
             items: 312,
             items_total: Some(700),
             bytes: 1 << 30,
@@ -179,6 +203,24 @@ mod tests {
             "[#####---------------]   25%  1.0 GiB/4.0 GiB  100 MiB/s  31s left  312/700 files  \
              100 MiB stored  2 failed  /srv/photos/2024/IMG_0001.jpg"
         );
+    }
+
+    #[test]
+    fn what_has_no_bytes_goes_by_its_pace() {
+        let steps = Facts {
+            what: Some("snapshots"),
+            items: 3,
+            items_total: Some(12),
+            pace: 90,
+            current: "3cb2efff".to_owned(),
+            ..Facts::default()
+        };
+        assert_eq!(steps.line(80), "[#####---------------]   25%  90/min  6s left  3/12 snapshots  3cb2efff");
+        assert_eq!(steps.line(40), " 25%  90/min  6s left  3/12 snapshots");
+        let fast = Facts { pace: 6_000, ..steps.clone() };
+        assert_eq!(fast.line(40), " 25%  100/s  1s left  3/12 snapshots");
+        let unknown = Facts { items_total: None, pace: 0, ..steps };
+        assert_eq!(unknown.line(40), "3 snapshots  3cb2efff");
     }
 
     #[test]

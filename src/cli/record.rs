@@ -107,8 +107,9 @@ pub const SCHEMA: &[Kind] = &[
     ),
     (
         "progress",
-        "backup, restore, check, sync, ptar: once a second, unless -quiet",
+        "backup, restore, check, sync, ptar, maintenance: once a second, unless -quiet",
         &[
+            ("what?", Shape::Text, "maintenance: what items are, instead of entries"),
             ("items", Shape::Number, "entries finished"),
             ("items_total?", Shape::Number, "entries there will be, when known"),
             ("bytes", Shape::Number, "content bytes done"),
@@ -156,6 +157,15 @@ pub const SCHEMA: &[Kind] = &[
             ("path", Shape::Path, "what was checked"),
             ("ok", Shape::Truth, "whether everything is there and is what it was"),
             ("problem?", Shape::Text, "the first of them"),
+        ],
+    ),
+    (
+        "damage",
+        "check, restore: a part of the store that is no snapshot is not whole",
+        &[
+            ("what", Shape::Text, "state, lock or packfile"),
+            ("id", Shape::Text, "64 digits"),
+            ("message", Shape::Text, "what is wrong with it"),
         ],
     ),
     (

@@ -74,6 +74,16 @@ struct Counts {
     failed: AtomicU64,
     dirty: AtomicBool,
     current: Mutex<Vec<u8>>,
+    /// What items are, when not entries.
+    what: Mutex<Option<&'static str>>,
+}
+
+/// How fast the counters grow.
+#[derive(Default)]
+struct Rates {
+    bytes: Rate,
+    /// Of this kind of items.
+    items: (Option<&'static str>, Rate),
 }
 
 impl Report {
@@ -99,7 +109,7 @@ impl Report {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
             let mut told = false;
-            let (started, mut rate, mut recorded) = (Instant::now(), Rate::default(), Duration::ZERO);
+            let (started, mut rates, mut recorded) = (Instant::now(), Rates::default(), Duration::ZERO);
             let (lock, bell) = &*stopped;
             let mut ended = lock.lock().unwrap_or_else(PoisonError::into_inner);
             while !*ended {
@@ -109,7 +119,7 @@ impl Report {
                     out.error_line("plakar: Interrupting, it might take a while...");
                 }
                 let at = started.elapsed();
-                let facts = counts.facts(at, &mut rate);
+                let facts = counts.facts(at, &mut rates);
                 if !quiet && !*ended && at.saturating_sub(recorded) >= RECORD && out.speaks_json() {
                     recorded = at;
                     out.record(counts.record(&facts));
@@ -185,6 +195,14 @@ impl Monitor for Report {
             Event::Processed { bytes } => {
                 counts.processed.fetch_add(bytes, Ordering::Relaxed);
             }
+            Event::Step { what, done, total, current } => {
+                *counts.what.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+                counts.items.store(done, Ordering::Relaxed);
+                counts.planned_items.store(total, Ordering::Relaxed);
+                let mut shown = counts.current.lock().unwrap_or_else(PoisonError::into_inner);
+                shown.clear();
+                shown.extend_from_slice(current.as_bytes());
+            }
             Event::Stored { bytes } => {
                 counts.stored.fetch_add(bytes, Ordering::Relaxed);
             }
@@ -194,18 +212,25 @@ impl Monitor for Report {
 }
 
 impl Counts {
-    fn facts(&self, at: Duration, rate: &mut Rate) -> Facts {
+    fn facts(&self, at: Duration, rates: &mut Rates) -> Facts {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let known = |count: &AtomicU64| Some(get(count)).filter(|total| *total > 0);
+        let what = *self.what.lock().unwrap_or_else(PoisonError::into_inner);
+        if rates.items.0 != what {
+            rates.items = (what, Rate::default());
+        }
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         Facts {
+            what,
+            // Taken by the minute: a large snapshot is more than a second's work.
+            pace: rates.items.1.update(at, get(&self.items).saturating_mul(60)),
             items: get(&self.items),
             items_total: known(&self.planned_items),
             bytes: get(&self.processed),
             bytes_total: known(&self.planned_bytes),
             stored: get(&self.stored),
             failed: get(&self.failed),
-            rate: rate.update(at, get(&self.processed)),
+            rate: rates.bytes.update(at, get(&self.processed)),
             current: String::from_utf8_lossy(&current).into_owned(),
         }
     }
@@ -213,6 +238,7 @@ impl Counts {
     fn record(&self, facts: &Facts) -> Record {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         Record::new("progress")
+            .maybe_text("what", facts.what)
             .number("items", facts.items)
             .maybe_number("items_total", facts.items_total)
             .number("bytes", facts.bytes)

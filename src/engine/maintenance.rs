@@ -95,6 +95,7 @@ struct Needed {
 
 impl Run<'_> {
     fn run(&self) -> Result<Report, Error> {
+        self.step("snapshots", 0, 0, "");
         // Packfiles before states: one that a state publishes meanwhile is no orphan.
         let listed: HashMap<Mac, u64> = self
             .repository
@@ -123,9 +124,12 @@ impl Run<'_> {
 
     fn needed(&self, index: &Index, listed: &HashMap<Mac, u64>, blobs: &Blobs<'_>) -> Result<Needed, Error> {
         let mut live = Live::new(blobs, self.world);
-        for id in index.snapshots() {
-            live.snapshot(&id)?;
+        let snapshots = index.snapshots();
+        for (done, id) in snapshots.iter().enumerate() {
+            self.step("snapshots", done, snapshots.len(), &id.short());
+            live.snapshot(id)?;
         }
+        self.step("snapshots", snapshots.len(), snapshots.len(), "");
         let mut needed = Needed::default();
         let seen = |number: &u32| {
             index.packfiles().get(*number as usize).is_some_and(|packfile| packfile.coloured_ns.is_none())
@@ -167,7 +171,9 @@ impl Run<'_> {
             .filter(|(id, _)| !published.contains(id) && !index.coloured_orphans().contains_key(id))
             .collect();
         orphans.sort();
-        for (id, size) in orphans {
+        let total = orphans.len();
+        for (done, (id, size)) in orphans.into_iter().enumerate() {
+            self.step("packfiles of no state", done, total, &id.short());
             match packfile_index::read(self.repository, *id, *size, 0) {
                 Ok((footer, _)) if self.is_over(u64::try_from(footer.timestamp_ns).unwrap_or(0)) => {
                     report.orphans += 1;
@@ -232,10 +238,12 @@ impl Run<'_> {
         if index.generation() == Generation::V1_1 {
             self.take_back(index, due.iter().map(|(id, _)| *id))?;
         }
-        for (id, blobs) in due {
+        let total = due.len();
+        for (done, (id, blobs)) in due.into_iter().enumerate() {
             if self.world.cancel.is_cancelled() {
                 return Err(Error::cancelled());
             }
+            self.step("packfiles removed", done, total, &id.short());
             self.still_alone()?;
             self.repository.store.delete(Item::Packfile(id))?;
             report.removed += 1;
@@ -269,6 +277,11 @@ impl Run<'_> {
         }
         self.still_alone()?;
         publish::publish(self.repository, index, None, &entries, self.world).map(|_| ())
+    }
+
+    fn step(&self, what: &'static str, done: usize, total: usize, current: &str) {
+        let (done, total) = (done as u64, total as u64);
+        self.world.monitor.tell(Event::Step { what, done, total, current });
     }
 
     /// Whether the grace period has passed since then.

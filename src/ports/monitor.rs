@@ -37,6 +37,17 @@ pub enum Event<'a> {
         /// Bytes since the last such event.
         bytes: u64,
     },
+    /// Where work stands that goes through other things than entries.
+    Step {
+        /// What they are, in the plural: `snapshots`.
+        what: &'static str,
+        /// Things done.
+        done: u64,
+        /// Things there are.
+        total: u64,
+        /// The one at hand, for people.
+        current: &'a str,
+    },
     /// Bytes sent to the store.
     Stored {
         /// Bytes since the last such event.

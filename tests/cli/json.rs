@@ -4,6 +4,7 @@
 use crate::cli::small;
 use crate::kit::command::{Home, Ran};
 use crate::kit::json::Json;
+use crate::kit::small_store::SmallStore;
 use plakar::cli::commands::{self, At};
 use plakar::cli::record::{SCHEMA, Shape};
 use std::collections::BTreeSet;
@@ -133,13 +134,40 @@ fn every_command_speaks_in_records_of_the_schema() {
     ran(&["-json", "at", "st", "ls", "ffffffff"], 1);
     ran(&["-json", "agent"], 1);
     ran(&["-json", "at", "st", "backup", "-ignore", "[", "tree"], 1);
-    let not_here = ["progress", "policy_document"];
+    let not_here = ["progress", "policy_document", "damage"];
     let missing: Vec<&str> = SCHEMA
         .iter()
         .map(|(kind, _, _)| *kind)
         .filter(|kind| !seen.contains(*kind) && !not_here.contains(kind))
         .collect();
     assert_eq!(missing, [""; 0], "kinds that nothing printed");
+}
+
+#[test]
+fn damage_has_a_record_that_names_its_place() {
+    let small = SmallStore::new("json-damage");
+    small.backup("2025-01-01", "one");
+    let (states, packfiles) = (small.files("states"), small.files("packfiles"));
+    fs::write(small.home.dir().join("tree/more"), "more\n").unwrap();
+    small.backup("2025-01-02", "two");
+    let second = small.files("packfiles").into_iter().find(|name| !packfiles.contains(name)).unwrap();
+    let path = |what: &str, name: &str| match what {
+        "lock" => format!("store/locks/{name}"),
+        _ => format!("store/{what}s/{}/{name}", &name[..2]),
+    };
+    let lock = "ab".repeat(32);
+    let damaged = [("lock", lock), ("packfile", second), ("state", states[0].clone())];
+    for (what, name) in &damaged {
+        fs::write(small.home.dir().join(path(what, name)), "no longer what it was").unwrap();
+    }
+    let told = records(&small.run(&["check", "-json"]).exits(1));
+    let mut told: Vec<(&str, String)> = told
+        .iter()
+        .filter(|record| record.text("type") == Some("damage"))
+        .map(|record| (record.text("what").unwrap(), record.text("id").unwrap().to_owned()))
+        .collect();
+    told.sort();
+    assert_eq!(told, damaged);
 }
 
 /// A name that is no text.

@@ -70,9 +70,9 @@ fn count_of(number: usize, one: &str, many: &str) -> Option<String> {
 /// Tells of locks that nobody can read; how many there are.
 fn locks(session: &Session, opened: &Opened) -> Result<usize, Failure> {
     let unreadable = lock::unreadable(&opened.repository)?;
-    for (_, error) in &unreadable {
+    for (id, error) in &unreadable {
         let failure = Failure::from(error.clone());
-        session.out.error_line(format!("warn: {}", failure.message.unwrap_or_default()));
+        session.out.damage("lock", id, &failure.message.unwrap_or_default());
     }
     Ok(unreadable.len())
 }
@@ -81,8 +81,8 @@ fn locks(session: &Session, opened: &Opened) -> Result<usize, Failure> {
 /// names is told too, unless somebody is just at work: it may be garbage, or all that is left.
 fn packfiles(session: &Session, opened: &Opened, checker: &Checker<'_, '_, '_>) -> Result<usize, Failure> {
     let looked = checker.packfiles()?;
-    for (_, what) in &looked.problems {
-        session.out.error_line(format!("warn: {what}"));
+    for (id, what) in &looked.problems {
+        session.out.damage("packfile", id, what);
     }
     if !looked.unnamed.is_empty() && !lock::is_held(&opened.repository, &opened.world).unwrap_or(false) {
         for (id, headers) in &looked.unnamed {

@@ -8,12 +8,11 @@ use crate::cli::gotime;
 use crate::cli::human;
 use crate::cli::open;
 use crate::cli::record::Record;
-use crate::cli::report::Warnings;
+use crate::cli::report::{Lines, Report, Wording};
 use crate::cli::session::Session;
 use crate::engine::error::Kind;
 use crate::engine::maintenance::{self, Options};
 use crate::world::host;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// As long as Plakar v1.0 waits.
@@ -29,8 +28,13 @@ pub fn run(session: &mut Session, _: &Command, parsed: Parsed) -> Result<u8, Fai
     }
     let grace = grace()?;
     let options = Options { grace, delete: deletes(), host: (!lockless()).then(host::hostname) };
-    let (repository, world) = open::unindexed(session, Arc::new(Warnings(Arc::clone(&session.out))))?;
-    let report = maintenance::maintain(&repository, &options, &world).map_err(|error| {
+    let lines = Lines { done: false, failed: false };
+    let listener = Report::new(session.out.clone(), Wording::Check, lines);
+    let (repository, world) = open::unindexed(session, listener.clone())?;
+    let running = listener.run(&session.cancel, session.globals.quiet);
+    let done = maintenance::maintain(&repository, &options, &world);
+    drop(running);
+    let report = done.map_err(|error| {
         let locked = error.kind == Kind::Locked;
         let failure = Failure::from(error);
         match locked {
