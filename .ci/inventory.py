@@ -9,8 +9,8 @@ run MS KIB CHROOT          fails when /plakar there starts slower, or `ls` of /s
 import collections
 import hashlib
 import json
-import os
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -110,25 +110,23 @@ def owner(symbol):
 
 
 def run(milliseconds, kibibytes, root):
-    def once(words):
-        """Milliseconds and KiB; both are upper bounds, as this interpreter's own copy is counted too."""
-        began = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            os.chroot(root)
-            os.chdir("/")
-            null = os.open("/out", os.O_WRONLY | os.O_CREAT)
-            os.dup2(null, 1)
-            os.execve("/plakar", ["plakar", *words], {"HOME": "/"})
-        _, status, usage = os.wait4(pid, 0)
-        if status != 0:
-            sys.exit(f"plakar {words}: status {status}")
-        return (time.monotonic() - began) * 1000, usage.ru_maxrss
+    words = ["chroot", root, "/plakar"]
 
-    start = min(once(["version"])[0] for _ in range(30))
-    peak = max(once(["at", "/store", "ls"])[1] for _ in range(5))
-    print(f"starts in {start:.1f} ms; `ls` of a plaintext store peaks at {peak} KiB")
-    if start > float(milliseconds) or peak > int(kibibytes):
+    def start():
+        began = time.monotonic()
+        subprocess.run([*words, "version"], check=True, stdout=subprocess.DEVNULL)
+        return (time.monotonic() - began) * 1000
+
+    def peak():
+        """KiB. GNU time's own copy is smaller than what it measures; this interpreter's would not be."""
+        ran = subprocess.run(["time", "-q", "-f", "%M", *words, "at", "/store", "ls"], check=True, text=True,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return int(ran.stderr.split()[-1])
+
+    median = statistics.median(start() for _ in range(50))
+    most = max(peak() for _ in range(5))
+    print(f"starts in {median:.1f} ms; `ls` of a plaintext store peaks at {most} KiB")
+    if median > float(milliseconds) or most > int(kibibytes):
         sys.exit(f"more than {milliseconds} ms or {kibibytes} KiB")
 
 
