@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 mod lz4;
 mod zstd;
 
+pub use lz4::Tables;
+
 /// The algorithm CONFIG names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -43,8 +45,20 @@ impl fmt::Display for CompressError {
 /// Appends the compressed form of `plain` to `out`. With `incompressible`, LZ4 does not even try
 /// and stores the bytes as they are inside a valid frame.
 pub fn compress(method: Method, plain: &[u8], incompressible: bool, out: &mut Vec<u8>) {
+    compress_with(method, plain, incompressible, &mut Tables::default(), out);
+}
+
+/// As [`compress`], with tables that are used again: of small blobs, making them anew costs as much
+/// as the rest.
+pub fn compress_with(
+    method: Method,
+    plain: &[u8],
+    incompressible: bool,
+    tables: &mut Tables,
+    out: &mut Vec<u8>,
+) {
     match method {
-        Method::Lz4 => lz4::compress(plain, incompressible, out),
+        Method::Lz4 => lz4::compress(plain, incompressible, tables, out),
         Method::Gzip => {
             let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
             // Writing to a vector does not fail.

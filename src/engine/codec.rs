@@ -1,6 +1,6 @@
 //! How a store's items are spelled: compressed, then sealed; and back.
 
-use crate::algo::compress::{self, Method, Plain};
+use crate::algo::compress::{self, Method, Plain, Tables};
 use crate::algo::hash::Keyed;
 use crate::algo::seal::Sealer;
 use crate::base::mac::Mac;
@@ -28,38 +28,46 @@ pub struct Codec {
     keyed: Keyed,
 }
 
+/// What compression works with, used again between calls.
+#[derive(Default)]
+pub struct Packing {
+    tables: Tables,
+    compressed: Vec<u8>,
+}
+
 impl Codec {
     /// From a store's settings.
     pub fn new(method: Option<Method>, sealer: Option<Sealer>, keyed: Keyed) -> Codec {
         Codec { method, sealer, keyed }
     }
 
-    /// Appends the stored form of `plain` to `out`. `scratch` is reused between calls.
+    /// Appends the stored form of `plain` to `out`.
     pub fn encode_with(
         &self,
         plain: &[u8],
         incompressible: bool,
         dice: &dyn Dice,
-        scratch: &mut Vec<u8>,
+        packing: &mut Packing,
         out: &mut Vec<u8>,
     ) {
+        let Packing { tables, compressed } = packing;
         let mut fill = |random: &mut [u8]| dice.fill(random);
         match (self.method, &self.sealer) {
             (None, None) => out.extend_from_slice(plain),
-            (Some(method), None) => compress::compress(method, plain, incompressible, out),
+            (Some(method), None) => compress::compress_with(method, plain, incompressible, tables, out),
             (None, Some(sealer)) => sealer.seal(plain, &mut fill, out),
             (Some(method), Some(sealer)) => {
-                scratch.clear();
-                compress::compress(method, plain, incompressible, scratch);
-                sealer.seal(scratch, &mut fill, out);
+                compressed.clear();
+                compress::compress_with(method, plain, incompressible, tables, compressed);
+                sealer.seal(compressed, &mut fill, out);
             }
         }
     }
 
     /// The stored form of `plain`.
     pub fn encode(&self, plain: &[u8], dice: &dyn Dice) -> Vec<u8> {
-        let (mut scratch, mut out) = (Vec::new(), Vec::new());
-        self.encode_with(plain, false, dice, &mut scratch, &mut out);
+        let mut out = Vec::new();
+        self.encode_with(plain, false, dice, &mut Packing::default(), &mut out);
         out
     }
 

@@ -2,7 +2,7 @@
 
 use crate::base::mac::Mac;
 use crate::engine::World;
-use crate::engine::codec::Codec;
+use crate::engine::codec::{Codec, Packing};
 use crate::engine::error::Error;
 use crate::engine::index::Index;
 use crate::engine::packer::{Packer, Part};
@@ -19,7 +19,7 @@ const SHARDS: usize = 16;
 /// Buffers that one thread reuses.
 #[derive(Default)]
 pub struct Scratch {
-    compressed: Vec<u8>,
+    packing: Packing,
     stored: Vec<u8>,
 }
 
@@ -158,9 +158,9 @@ impl<'a> Writer<'a> {
         {
             return Ok(false);
         }
-        let Scratch { compressed, stored } = scratch;
+        let Scratch { packing, stored } = scratch;
         stored.clear();
-        self.codec.encode_with(plain, incompressible, &*self.world.dice, compressed, stored);
+        self.codec.encode_with(plain, incompressible, &*self.world.dice, packing, stored);
         self.packer.append(part, resource, mac, stored)?;
         self.fresh.fetch_add(plain.len() as u64, Ordering::Relaxed);
         Ok(true)

@@ -4,7 +4,7 @@
 //! never written: the reference computes them over the wrong bytes and rejects correct ones.
 
 use super::{CompressError, Plain};
-use lz4_flex::block;
+use lz4_flex::block::{self, CompressTable};
 use twox_hash::XxHash32;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
@@ -22,7 +22,23 @@ const DICTIONARY: u8 = 1;
 /// How far back a linked block may refer.
 const WINDOW: usize = 64 << 10;
 
-pub fn compress(plain: &[u8], incompressible: bool, out: &mut Vec<u8>) {
+/// Where LZ4 has seen what: for inputs of less than 64 KiB, whose places fit 16 bits, and for others.
+#[derive(Default)]
+pub struct Tables {
+    small: Option<CompressTable>,
+    large: Option<CompressTable>,
+}
+
+impl Tables {
+    fn of(&mut self, len: usize) -> &mut CompressTable {
+        match len < usize::from(u16::MAX) {
+            true => self.small.get_or_insert_with(CompressTable::small),
+            false => self.large.get_or_insert_with(CompressTable::large),
+        }
+    }
+}
+
+pub fn compress(plain: &[u8], incompressible: bool, tables: &mut Tables, out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&DESCRIPTOR);
     for piece in plain.chunks(BLOCK) {
@@ -35,7 +51,9 @@ pub fn compress(plain: &[u8], incompressible: bool, out: &mut Vec<u8>) {
         let target = out.get_mut(head + 4..).unwrap_or_default();
         let packed = match room {
             0 => None,
-            _ => block::compress_into(piece, target).ok().filter(|&packed| packed < piece.len()),
+            _ => block::compress_into_with_table(piece, target, tables.of(piece.len()))
+                .ok()
+                .filter(|&packed| packed < piece.len()),
         };
         let word = match packed {
             Some(packed) => {
@@ -146,7 +164,7 @@ fn unpack(data: &[u8], linked: bool, room: usize, plain: &mut Plain) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::compress;
+    use super::{Tables, compress};
     use crate::algo::compress::{CompressError, Method};
 
     fn decompress(stored: &[u8], limit: usize) -> Result<Vec<u8>, CompressError> {
@@ -162,7 +180,7 @@ mod tests {
         ];
         for (plain, frame) in cases {
             let mut out = Vec::new();
-            compress(plain, false, &mut out);
+            compress(plain, false, &mut Tables::default(), &mut out);
             assert_eq!(hex::encode(&out), frame);
             assert_eq!(decompress(&out, 100).unwrap(), plain);
         }
@@ -171,9 +189,27 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_are_used_again_change_nothing() {
+        let text = |n: usize| format!("line {n} of some text, ").repeat(1 + 997 * n % 9000).into_bytes();
+        let mut tables = Tables::default();
+        for plain in (0..40).map(text) {
+            let (mut again, mut anew) = (Vec::new(), Vec::new());
+            compress(&plain, false, &mut tables, &mut again);
+            compress(&plain, false, &mut Tables::default(), &mut anew);
+            assert_eq!(again, anew, "{} bytes", plain.len());
+            assert_eq!(decompress(&again, plain.len()).unwrap(), plain);
+        }
+    }
+
+    #[test]
     fn cut_or_altered_frames_are_refused() {
         let mut frame = Vec::new();
-        compress(&b"some text, some text, some text, some text".repeat(9), false, &mut frame);
+        compress(
+            &b"some text, some text, some text, some text".repeat(9),
+            false,
+            &mut Tables::default(),
+            &mut frame,
+        );
         for cut in 0..frame.len() {
             assert!(decompress(&frame[..cut], 1000).is_err(), "cut at {cut}");
         }
