@@ -1,6 +1,6 @@
 //! What a file held when it was opened.
 
-use crate::connectors::fs_facts::changed_ns;
+use crate::connectors::fs_facts::{changed_ns, modified};
 use crate::ports::source::Content;
 use rustix::fs::Stat;
 use std::fs::File;
@@ -44,7 +44,7 @@ impl Read for FsContent {
 
 impl Content for FsContent {
     fn is_torn(&self) -> bool {
-        let facts = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec, changed_ns(stat));
+        let facts = |stat: &Stat| (stat.st_size, modified(stat), changed_ns(stat));
         // What cannot be asked has not answered that it is the same.
         !rustix::fs::fstat(&self.file).is_ok_and(|now| facts(&now) == facts(&self.opened))
     }

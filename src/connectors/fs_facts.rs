@@ -13,7 +13,7 @@ pub(super) fn file_info(name: &[u8], stat: &Stat) -> FileInfo {
         name: name.to_vec(),
         size: stat.st_size,
         mode: Mode::from_posix(stat.st_mode),
-        mod_time: Stamp { secs: stat.st_mtime, nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default() },
+        mod_time: modified(stat),
         dev: stat.st_dev,
         ino: stat.st_ino,
         uid: u64::from(stat.st_uid),
@@ -22,6 +22,11 @@ pub(super) fn file_info(name: &[u8], stat: &Stat) -> FileInfo {
         nlink: (stat.st_nlink & 0xffff) as u16,
         ..FileInfo::default()
     }
+}
+
+/// Last change of the content.
+pub(super) fn modified(stat: &Stat) -> Stamp {
+    Stamp { secs: stat.st_mtime, nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default() }
 }
 
 /// Last change of the inode, in ns since 1970.

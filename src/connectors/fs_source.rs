@@ -3,7 +3,7 @@
 use crate::base::path;
 use crate::connectors::context::{Context, Reading};
 use crate::connectors::fs_content::FsContent;
-use crate::connectors::fs_facts::{changed_ns, fault, file_info, identity};
+use crate::connectors::fs_facts::{changed_ns, fault, file_info, identity, modified};
 use crate::connectors::fs_walk::{Walk, through_proc};
 use crate::ports::fault::{Fault, FaultKind};
 use crate::ports::source::{Found, Opened, Origin, Record, Source, Step};
@@ -167,7 +167,7 @@ impl Source for FsSource {
             let _ = rustix::fs::fadvise(&handle, 0, None, Advice::Sequential);
         }
         // It may have been written to since the walk.
-        let mod_time = Some(file_info(b"", &stat).mod_time);
+        let mod_time = Some(modified(&stat));
         let content = Box::new(FsContent::new(File::from(handle), stat));
         Ok(Opened { content, metadata: None, mod_time })
     }
