@@ -1,13 +1,11 @@
 //! What a backup promises: everything comes back, nothing is read twice, a failure leaves nothing
 //! that counts, and the independent reader finds no fault.
 
-use crate::kit::connect::{Scratch, bytes, context};
+use crate::kit::connect::{Scratch, fs_source};
 use crate::kit::memory_store::MemoryStore;
 use crate::kit::reader::{self, Opened};
 use crate::kit::{skip, trees};
 use plakar::base::secret::Secret;
-use plakar::connectors::context::Reading;
-use plakar::connectors::fs_source::FsSource;
 use plakar::engine::backup::{self, Options, Report};
 use plakar::engine::blobs::{Blobs, WALK_BLOCK_BYTES, WALK_BLOCKS};
 use plakar::engine::error::Error;
@@ -50,8 +48,7 @@ fn options() -> Options<'static> {
 /// Backs `tree` up as the command does it: compared with the newest snapshot of the same source.
 fn backup(store: &Arc<MemoryStore>, passphrase: Option<&str>, tree: &Path) -> Result<Report, Error> {
     let opened = Opened::new(store.clone(), passphrase)?;
-    let source =
-        FsSource::new(bytes(tree), false, Reading { xattrs: true, skip: Vec::new() }, context().0).unwrap();
+    let source = fs_source(tree);
     let blobs = Blobs::new(&opened.repository, &opened.index, WALK_BLOCK_BYTES, WALK_BLOCKS);
     let snapshots: Vec<Snapshot> =
         opened.index.snapshots().iter().map(|id| Snapshot::open(&blobs, id)).collect::<Result<_, _>>()?;
@@ -205,8 +202,7 @@ fn a_source_that_is_gone_leaves_no_snapshot() {
     fs::create_dir(&tree).unwrap();
     let store = plaintext();
     let opened = Opened::new(store.clone(), None).unwrap();
-    let source =
-        FsSource::new(bytes(&tree), false, Reading { xattrs: true, skip: Vec::new() }, context().0).unwrap();
+    let source = fs_source(&tree);
     fs::remove_dir(&tree).unwrap();
     let ended = backup::backup(&opened.repository, &opened.index, &source, &options(), &opened.world);
     assert!(ended.is_err());

@@ -1,13 +1,11 @@
 //! What maintenance promises: space comes back, and never at the price of anything a snapshot needs;
 //! and what repair promises: what packfiles can tell of lost states is told, and the rest is named.
 
-use crate::kit::connect::{Scratch, bytes, context};
+use crate::kit::connect::{Scratch, fs_source};
 use crate::kit::memory_store::MemoryStore;
 use crate::kit::reader::{self, Opened};
 use crate::kit::trees;
 use plakar::base::mac::Mac;
-use plakar::connectors::context::Reading;
-use plakar::connectors::fs_source::FsSource;
 use plakar::engine::backup::{self, Options as BackupOptions};
 use plakar::engine::error::{Error, Kind};
 use plakar::engine::lock::{self, Claim};
@@ -27,8 +25,7 @@ const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 fn backup(store: &Arc<MemoryStore>, tree: &Path) -> Result<Mac, Error> {
     let opened = Opened::new(store.clone(), None)?;
-    let reading = Reading { xattrs: true, skip: Vec::new() };
-    let source = FsSource::new(bytes(tree), false, reading, context().0).unwrap();
+    let source = fs_source(tree);
     let options = BackupOptions { workers: 2, ..BackupOptions::default() };
     let report = backup::backup(&opened.repository, &opened.index, &source, &options, &opened.world)?;
     Ok(report.header.identifier)

@@ -1,11 +1,11 @@
 //! What a restore into a directory leaves there, whatever it finds.
 
-use crate::kit::connect::{Remarks, Scratch, bytes, context};
+use crate::kit::connect::{Remarks, Scratch, bytes, context, fs_source};
 use crate::kit::trees;
 use plakar::base::file::{FileInfo, Mode};
 use plakar::base::path;
 use plakar::base::stamp::Stamp;
-use plakar::connectors::context::{Reading, Writing};
+use plakar::connectors::context::Writing;
 use plakar::connectors::fs_destination::FsDestination;
 use plakar::connectors::fs_source::FsSource;
 use plakar::ports::destination::{Attributes, Destination, Order};
@@ -94,8 +94,7 @@ fn an_awkward_tree_comes_out_the_same_and_again_over_itself() {
     let scratch = Scratch::new("restore");
     let (from, to) = (scratch.join("from"), scratch.join("to/deeper"));
     trees::awkward(&from, trees::Bulk { large: 3 << 20, tiny: 400 });
-    let source =
-        FsSource::new(bytes(&from), false, Reading { xattrs: true, skip: Vec::new() }, context().0).unwrap();
+    let source = fs_source(&from);
     for round in ["fresh", "over the first"] {
         let (destination, remarks) = destination(&to);
         assert_eq!(destination.order(), Order::Any);

@@ -9,7 +9,6 @@ use crate::kit::s3_server::Trouble;
 use crate::kit::s3_server::plan::{Lasting, Plan};
 use crate::kit::trees;
 use plakar::base::mac::Mac;
-use plakar::engine::check_packfiles;
 use std::fs;
 use std::time::Duration;
 
@@ -100,10 +99,7 @@ impl Bench {
             assert_eq!(said.code, 0, "{told}: {}", said.stderr);
         }
         let opened = crate::kit::reader::Opened::new(planned.store("kloset"), None).unwrap();
-        let looked =
-            check_packfiles::check(&opened.repository, &opened.index, &|_, _, _, _| {}, &opened.world)
-                .unwrap();
-        assert_eq!(looked.unnamed, [], "{told}: garbage stayed");
+        assert_eq!(opened.packfiles().unnamed, [], "{told}: garbage stayed");
         let (problems, after) = planned.look("kloset");
         assert_eq!(problems, Vec::<String>::new(), "{told}, after maintenance");
         assert_eq!(after, snapshots, "{told}, after maintenance");

@@ -7,15 +7,12 @@
 //! | passes over `If-None-Match` | a store is not made over another: it is looked for first |
 //! | has a clock an hour off | told, and signed for by that clock; locks and snapshots are this machine's |
 
-use crate::kit::connect::{Scratch, bytes, context};
+use crate::kit::connect::{Scratch, fs_source};
 use crate::kit::memory_store::MemoryStore;
 use crate::kit::planned::Planned;
 use crate::kit::reader::{self, Opened};
 use crate::kit::trees;
-use plakar::connectors::context::Reading;
-use plakar::connectors::fs_source::FsSource;
 use plakar::engine::backup::{self, Options, Report};
-use plakar::engine::check_packfiles;
 use plakar::engine::error::Error;
 use plakar::engine::repository::{self, NewStore};
 use plakar::ports::fault::Fault;
@@ -100,8 +97,7 @@ impl Store for Liar {
 
 fn backed_up(store: Arc<dyn Store>, tree: &Path) -> Result<Report, Error> {
     let opened = Opened::new(store, None)?;
-    let reading = Reading { xattrs: true, skip: Vec::new() };
-    let source = FsSource::new(bytes(tree), false, reading, context().0).unwrap();
+    let source = fs_source(tree);
     backup::backup(&opened.repository, &opened.index, &source, &Options::default(), &opened.world)
 }
 
@@ -121,8 +117,7 @@ fn new_store() -> Arc<MemoryStore> {
 /// Everything that a full check says.
 fn told(store: &Arc<MemoryStore>) -> Vec<String> {
     let opened = Opened::new(store.clone(), None).unwrap();
-    let looked =
-        check_packfiles::check(&opened.repository, &opened.index, &|_, _, _, _| {}, &opened.world).unwrap();
+    let looked = opened.packfiles();
     let mut told = opened.problems(false);
     told.extend(looked.problems.into_iter().map(|(_, what)| what));
     told.extend(looked.unnamed.into_iter().map(|(id, _)| format!("packfile {id}: in no state")));

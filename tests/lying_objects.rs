@@ -2,12 +2,11 @@
 //! tell them: a full check does, whatever it has seen of the chunks before.
 
 use crate::kit::command::Home;
+use crate::kit::connect::{bytes, fs_source};
 use crate::kit::memory_store::MemoryStore;
 use crate::kit::reader::{self, Opened};
 use crate::kit::trees;
 use plakar::base::mac::Mac;
-use plakar::connectors::context::Reading;
-use plakar::connectors::fs_source::FsSource;
 use plakar::engine::backup::{self, Options, Previous};
 use plakar::engine::blobs::Blobs;
 
@@ -51,23 +50,18 @@ impl Previous for Misled<'_> {
     }
 }
 
-fn source(tree: &Path) -> FsSource {
-    let reading = Reading { xattrs: true, skip: Vec::new() };
-    FsSource::new(crate::kit::connect::bytes(tree), false, reading, crate::kit::connect::context().0).unwrap()
-}
-
 /// A store whose newest snapshot has a file with such an object, beside one of honest objects.
 fn misled(tree: &Path, lie: fn(&mut Object)) -> Arc<MemoryStore> {
     let (store, world) = (Arc::new(MemoryStore::default()), reader::world().0);
     repository::create(&*store, NewStore::default(), None, &world).unwrap();
     let opened = Opened::new(store.clone(), None).unwrap();
-    backup::backup(&opened.repository, &opened.index, &source(tree), &Options::default(), &world).unwrap();
+    backup::backup(&opened.repository, &opened.index, &fs_source(tree), &Options::default(), &world).unwrap();
 
     let opened = Opened::new(store.clone(), None).unwrap();
     let blobs = Blobs::for_lookups(&opened.repository, &opened.index);
     let snapshot = Snapshot::open(&blobs, &opened.index.snapshots()[0]).unwrap();
     let file = tree.join("file");
-    let truth = snapshot.entry(&blobs, crate::kit::connect::bytes(&file)).unwrap().object;
+    let truth = snapshot.entry(&blobs, bytes(&file)).unwrap().object;
     let mut object = blobs.object(&truth).unwrap();
     assert!(object.chunks.len() > 2);
     lie(&mut object);
@@ -83,7 +77,7 @@ fn misled(tree: &Path, lie: fn(&mut Object)) -> Arc<MemoryStore> {
     let earlier = Earlier::new(&blobs, &snapshot).unwrap();
     let misled = Misled { earlier: &earlier, truth, lie };
     let options = Options { previous: Some(&misled), ..Options::default() };
-    let made = backup::backup(&opened.repository, &opened.index, &source(tree), &options, &world).unwrap();
+    let made = backup::backup(&opened.repository, &opened.index, &fs_source(tree), &options, &world).unwrap();
     assert_eq!((made.changed, made.errors), (0, Vec::new()), "it was believed");
     store
 }

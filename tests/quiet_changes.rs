@@ -1,13 +1,12 @@
 //! Edits that hide: under the same size and modification time, behind a clock that was set back, while
 //! the file is read, between being listed and being read.
 
-use crate::kit::connect::{Scratch, bytes, context};
+use crate::kit::connect::{Scratch, bytes, context, fs_source};
 use crate::kit::memory_store::MemoryStore;
 use crate::kit::planned::{Hand, Said, Streams};
 use crate::kit::reader::{self, Opened};
 use crate::kit::trees;
 use plakar::cli;
-use plakar::connectors::context::Reading;
 use plakar::connectors::fs_source::FsSource;
 use plakar::engine::backup::{self, Options, Report};
 use plakar::engine::repository::{self, NewStore};
@@ -276,8 +275,7 @@ fn backed_up(
     let store = Arc::new(MemoryStore::default());
     repository::create(&*store, NewStore::default(), None, &reader::world().0).unwrap();
     let opened = Opened::new(store.clone(), None).unwrap();
-    let reading = Reading { xattrs: true, skip: Vec::new() };
-    let source = FsSource::new(bytes(&scratch.join("tree")), false, reading, context().0).unwrap();
+    let source = fs_source(&scratch.join("tree"));
     let source = Meddled { source, on_told, on_read, opened: AtomicUsize::new(0) };
     let options = Options { workers: 2, ..Options::default() };
     let report = backup::backup(&opened.repository, &opened.index, &source, &options, &opened.world).unwrap();

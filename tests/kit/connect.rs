@@ -1,6 +1,7 @@
 //! Connectors as a test uses them: real clock, real dice, remarks kept.
 
-use plakar::connectors::context::Context;
+use plakar::connectors::context::{Context, Reading};
+use plakar::connectors::fs_source::FsSource;
 use plakar::ports::cancel::Cancel;
 use plakar::world::clock::SystemClock;
 use plakar::world::dice::SystemDice;
@@ -31,6 +32,12 @@ pub fn context() -> (Context, Remarks) {
         names: Arc::new(Accounts::parse(b"root:x:0:0::/:\n", b"root:x:0:\n")),
     };
     (context, remarks)
+}
+
+/// A directory as a source, extended attributes included.
+pub fn fs_source(tree: &Path) -> FsSource {
+    let reading = Reading { xattrs: true, skip: Vec::new() };
+    FsSource::new(bytes(tree), false, reading, context().0).unwrap()
 }
 
 /// A fresh directory, removed with everything in it when dropped.

@@ -1,7 +1,7 @@
 //! A plaintext store in a bucket of the test server, with some past behind it, and the program run on
 //! it inside this process: its clock is moved by hand, so that no retry takes time.
 
-use crate::kit::connect::{Scratch, bytes, context};
+use crate::kit::connect::{Scratch, fs_source};
 use crate::kit::memory_store::MemoryStore;
 use crate::kit::reader::{Lines, Opened};
 use crate::kit::s3_server::objects::Object;
@@ -10,8 +10,6 @@ use crate::kit::trees;
 use plakar::base::mac::Mac;
 use plakar::cli;
 use plakar::cli::output::Output;
-use plakar::connectors::context::Reading;
-use plakar::connectors::fs_source::FsSource;
 use plakar::engine::World;
 use plakar::engine::backup::{self, Options};
 use plakar::engine::maintenance;
@@ -147,8 +145,7 @@ pub fn backed_up(store: &Arc<MemoryStore>, tree: &Path, offset_ns: i64) -> Mac {
     let world = world(offset_ns);
     let repository = Closed::read(store.clone()).unwrap().unlock(None, &world).unwrap();
     let index = repository.load_index(&world).unwrap();
-    let reading = Reading { xattrs: true, skip: Vec::new() };
-    let source = FsSource::new(bytes(tree), false, reading, context().0).unwrap();
+    let source = fs_source(tree);
     let made = backup::backup(&repository, &index, &source, &Options::default(), &world).unwrap();
     made.header.identifier
 }

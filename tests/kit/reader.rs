@@ -8,7 +8,7 @@ use plakar::connectors::fs_destination::FsDestination;
 use plakar::engine::World;
 use plakar::engine::blobs::{Blobs, WALK_BLOCK_BYTES, WALK_BLOCKS};
 use plakar::engine::check::{Checked, Checker, Options};
-use plakar::engine::check_packfiles;
+use plakar::engine::check_packfiles::{self, Looked};
 use plakar::engine::error::Error;
 use plakar::engine::index::Index;
 use plakar::engine::plan::{Fetcher, Width};
@@ -96,11 +96,14 @@ impl Opened {
         })
     }
 
+    /// What a check finds in whole packfiles.
+    pub fn packfiles(&self) -> Looked {
+        check_packfiles::check(&self.repository, &self.index, &|_, _, _, _| {}, &self.world).unwrap()
+    }
+
     /// What a check finds wrong with whole packfiles.
     pub fn packfile_problems(&self) -> Vec<String> {
-        let looked =
-            check_packfiles::check(&self.repository, &self.index, &|_, _, _, _| {}, &self.world).unwrap();
-        looked.problems.into_iter().map(|(_, what)| what).collect()
+        self.packfiles().problems.into_iter().map(|(_, what)| what).collect()
     }
 
     /// Every problem a check finds, as lines.
