@@ -32,6 +32,9 @@ const NOT_RESTORED_BY_IT: [&str; 6] = [
     ": hard link is ",
 ];
 
+/// Awkward trees are large enough for many packfiles and states.
+const BULK: trees::Bulk = trees::Bulk { large: 100 << 20, tiny: 5000 };
+
 /// Further names of one inode, which v1.1 restores side by side and loses at random.
 const LOST_BY_V1_1: [&str; 3] =
     ["\"links/one\": missing", "\"links/two\": missing", "\"another-name\": missing"];
@@ -87,7 +90,7 @@ struct Place {
 }
 
 impl Bench {
-    fn new(generation: Generation, kind: Kind) -> Option<Bench> {
+    fn new(generation: Generation, kind: Kind, bulk: trees::Bulk) -> Option<Bench> {
         let (variable, what) = match generation {
             Generation::V1_0 => ("PLAKAR_TEST_INTEROP_V1_0", "v1.0"),
             Generation::V1_1 => ("PLAKAR_TEST_INTEROP_V1_1", "v1.1"),
@@ -99,7 +102,7 @@ impl Bench {
         let endpoint = skip::minio()?;
         let home = Home::new(&format!("interop-{what}-{}", kind.name));
         let tree = home.dir().join("tree");
-        trees::awkward(&tree, trees::Bulk { large: 100 << 20, tiny: 5000 });
+        trees::awkward(&tree, bulk);
         for (name, value) in [
             ("PLAKAR_PASSPHRASE", kind.passphrase),
             ("INTEROP_PASSPHRASE", kind.passphrase),
@@ -164,24 +167,13 @@ impl Bench {
         fs::remove_dir_all(out).unwrap();
     }
 
-    /// Whole but for what v1.1 itself lost when it wrote: it keeps one attribute of a file, and the
-    /// others are told when they are to be restored.
-    fn we_find_it_whole(&self, place: &Place, writer: Generation) {
+    fn we_find_it_whole(&self, place: &Place) {
         self.ours(place, &["check", "-quiet"]).succeeds().complains("");
-        let restored = self.ours(place, &["restore", "-quiet", "-to", &self.home.path("out")]);
-        let mut found = trees::differences(&self.tree, &self.home.dir().join("out/tree"));
-        match writer {
-            Generation::V1_0 => _ = restored.succeeds().complains(""),
-            // Now and then it keeps all of them.
-            Generation::V1_1 if restored.code == Some(0) => _ = restored.complains(""),
-            Generation::V1_1 => {
-                let restored = restored.exits(1).says("restoration completed with 1 error");
-                restored.says("tree/attributes: attribute user.").says(": not in the snapshot");
-                found.retain(|line| !line.starts_with("\"attributes\": attributes is "));
-            }
-        }
+        let out = self.home.path("out");
+        self.ours(place, &["restore", "-quiet", "-to", &out]).succeeds().complains("");
+        let found = trees::differences(&self.tree, &Path::new(&out).join("tree"));
         assert!(found.is_empty(), "{}: {}", place.ours, found[..found.len().min(20)].join("\n"));
-        fs::remove_dir_all(self.home.dir().join("out")).unwrap();
+        fs::remove_dir_all(out).unwrap();
     }
 
     /// Chunks of files' content in a store in a directory, and in how many places each is.
@@ -223,7 +215,7 @@ impl Bench {
         let chunks = self.content(&directory);
         self.real(&["backup", &directory.real, self.tree()]);
         assert!(self.content(&directory) == chunks, "it stored chunks again");
-        self.we_find_it_whole(&directory, self.generation);
+        self.we_find_it_whole(&directory);
         self.it_finds_it_whole(&directory);
         self.case("it adds to ours");
         if self.generation == Generation::V1_1 {
@@ -233,37 +225,18 @@ impl Bench {
         }
     }
 
-    /// A store of its own with the tree. On a loaded machine it has once left an entry out, for whatever
-    /// reason: then it is asked again, elsewhere, and that is told in the closing lines.
-    fn written_by_it(&self, place: &dyn Fn(&str) -> Place) -> Place {
-        let Kind { hashing, compression, .. } = self.kind;
-        for again in ["", "-again"] {
-            let place = place(again);
-            self.real(&["create", &place.real, hashing, compression]);
-            let ran =
-                self.home.program(self.program.to_str().unwrap(), &["backup", &place.real, self.tree()]);
-            if ran.code == Some(0) || !again.is_empty() {
-                ran.succeeds();
-                return place;
-            }
-            let ran = ran.exits(1).says("entries could not be backed up");
-            eprintln!("{ran:?}");
-            self.case("it left an entry out and was asked again");
-        }
-        unreachable!("the second time returns")
-    }
-
     fn it_writes_and_we_read(&self) {
         let archive = self.archive("real");
         let Kind { hashing, compression, .. } = self.kind;
-        let directory = self.written_by_it(&|again| self.directory(&format!("real-dir{again}")));
-        let bucket = self.written_by_it(&|again| self.bucket(&format!("real-bucket{again}")));
+        let (directory, bucket) = (self.directory("real-dir"), self.bucket("real-bucket"));
         for place in [&directory, &bucket] {
-            self.we_find_it_whole(place, self.generation);
+            self.real(&["create", &place.real, hashing, compression]);
+            self.real(&["backup", &place.real, self.tree()]);
+            self.we_find_it_whole(place);
             self.case("it writes, we read");
         }
         self.real(&["ptar", &archive.ours, hashing, compression, self.tree()]);
-        self.we_find_it_whole(&archive, self.generation);
+        self.we_find_it_whole(&archive);
         self.case("it writes, we read");
 
         let chunks = self.content(&directory);
@@ -272,7 +245,7 @@ impl Bench {
             self.case("we add to its own");
             self.ours(&bucket, &["backup", "-quiet", self.tree()]).succeeds();
             self.it_finds_it_whole(&bucket);
-            self.we_find_it_whole(&bucket, Generation::V1_0);
+            self.we_find_it_whole(&bucket);
             self.case("we add to its own");
             self.both_change_snapshots(&directory);
             self.case("both change snapshots of its own");
@@ -281,7 +254,7 @@ impl Bench {
         self.ours(&directory, &["backup", "-quiet", self.tree()]).succeeds();
         assert!(self.content(&directory) == chunks, "we stored chunks again");
         self.it_finds_it_whole(&directory);
-        self.we_find_it_whole(&directory, Generation::V1_0);
+        self.we_find_it_whole(&directory);
         self.case("we add to its own");
     }
 
@@ -290,7 +263,7 @@ impl Bench {
     fn we_add_to_its_line(&self, place: &Place, chunks: &BTreeMap<Mac, usize>) {
         self.ours(place, &["backup", "-quiet", self.tree()]).succeeds();
         self.it_finds_it_whole(place);
-        self.we_find_it_whole(place, Generation::V1_0);
+        self.we_find_it_whole(place);
         let before = self.blobs(place);
         self.real(&["again", &place.real, self.tree()]);
         let mut added = self.blobs(place);
@@ -310,7 +283,7 @@ impl Bench {
         let above = 3 * self.tree.components().count();
         assert!(added.len() <= above, "it stored again what we stored: {added:?}");
         self.it_finds_it_whole(place);
-        self.we_find_it_whole(place, Generation::V1_1);
+        self.we_find_it_whole(place);
         assert!(&self.content(place) == chunks, "chunks were stored again");
         self.nothing_dangles(place);
     }
@@ -328,7 +301,7 @@ impl Bench {
         self.home.plakar(&["at", &old, "backup", "-quiet", self.tree()]).succeeds();
         self.home.plakar(&["at", &old, "sync", "to", &place.ours]).succeeds();
         self.it_finds_it_whole(place);
-        self.we_find_it_whole(place, Generation::V1_0);
+        self.we_find_it_whole(place);
         self.real(&["rm", &place.real]);
         self.ours(place, &["sync", "to", &old]).succeeds();
         for (store, count) in [(place, 3), (&Place { ours: old, real: String::new() }, 4)] {
@@ -389,7 +362,7 @@ fn is_the_same_microsecond(line: &str) -> bool {
 }
 
 fn both_ways(generation: Generation, kind: Kind) {
-    let Some(bench) = Bench::new(generation, kind) else { return };
+    let Some(bench) = Bench::new(generation, kind, BULK) else { return };
     bench.we_write_and_it_reads();
     bench.it_writes_and_we_read();
 }
@@ -436,9 +409,23 @@ fn real_kloset_v1_1_and_we_understand_each_other_sha256() {
 
 #[test]
 fn zstd_stores_of_real_kloset_v1_1_are_read() {
-    let Some(bench) = Bench::new(Generation::V1_1, Kind { name: "zstd", compression: "ZSTD", ..PLAINTEXT })
-    else {
-        return;
-    };
+    let kind = Kind { name: "zstd", compression: "ZSTD", ..PLAINTEXT };
+    let Some(bench) = Bench::new(Generation::V1_1, kind, BULK) else { return };
     bench.it_writes_and_we_read();
+}
+
+#[test]
+fn an_attribute_that_real_kloset_lost_is_named_and_the_rest_is_restored() {
+    let bulk = trees::Bulk { large: 0, tiny: 50 };
+    let Some(bench) = Bench::new(Generation::V1_1, Kind { name: "lost", ..PLAINTEXT }, bulk) else { return };
+    let place = bench.directory("lost");
+    bench.real(&["create", &place.real, "BLAKE3", "LZ4"]);
+    bench.home.env("INTEROP_LOSES", "user.text");
+    bench.real(&["backup", &place.real, bench.tree()]);
+    let out = bench.home.path("out");
+    let restored = bench.ours(&place, &["restore", "-quiet", "-to", &out]).exits(1);
+    let restored = restored.says("restoration completed with 1 error");
+    restored.says("tree/attributes: attribute user.text").says(": not in the snapshot");
+    let found = trees::differences(&bench.tree, &Path::new(&out).join("tree"));
+    assert!(matches!(&found[..], [one] if one.starts_with("\"attributes\": attributes is ")), "{found:?}");
 }

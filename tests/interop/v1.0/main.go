@@ -12,11 +12,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,7 +167,31 @@ func open(ctx *kcontext.KContext, location string) (*repository.Repository, erro
 
 func source(ctx *kcontext.KContext, path string) (importer.Importer, error) {
 	opts := &importer.Options{Hostname: "interop", OperatingSystem: "linux", Architecture: "amd64", CWD: "/", MaxConcurrency: 2}
-	return importer.NewImporter(ctx, opts, map[string]string{"location": "fs://" + path})
+	imp, err := importer.NewImporter(ctx, opts, map[string]string{"location": "fs://" + path})
+	return unshared{imp}, err
+}
+
+// unshared gives every record its own list of attributes. The library sorts a record's list in place
+// while its source still walks it, and would now and then read one attribute twice, which it calls an
+// error ("Item already exists"), and another not at all.
+type unshared struct{ importer.Importer }
+
+func (source unshared) Scan(ctx context.Context) (<-chan *importer.ScanResult, error) {
+	scanned, err := source.Importer.Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results := make(chan *importer.ScanResult)
+	go func() {
+		defer close(results)
+		for result := range scanned {
+			if record := result.Record; record != nil {
+				record.ExtendedAttributes = slices.Clone(record.ExtendedAttributes)
+			}
+			results <- result
+		}
+	}()
+	return results, nil
 }
 
 func backup(ctx *kcontext.KContext, repo *repository.Repository, path string) error {

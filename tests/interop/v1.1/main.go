@@ -10,16 +10,18 @@
 //
 // COMPRESSION is a name or "none". The passphrase is INTEROP_PASSPHRASE, none when empty; caches go
 // below INTEROP_CACHE. A backup made again takes the newest snapshot for its cache, as Plakar does;
-// rm removes the newest snapshot.
+// rm removes the newest snapshot. INTEROP_LOSES names an attribute whose value a backup loses.
 package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,7 +191,32 @@ func source(ctx *kcontext.KContext, path string) (*snapshot.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return snapshot.NewSource(ctx, imp)
+	return snapshot.NewSource(ctx, unshared{imp})
+}
+
+// unshared gives every record its own list of attributes. The library sorts a record's list in place
+// while its source still walks it, and would now and then read one attribute twice and lose another:
+// here only INTEROP_LOSES, the name of one, is lost.
+type unshared struct{ importer.Importer }
+
+func (source unshared) Import(ctx context.Context, records chan<- *connectors.Record, results <-chan *connectors.Result) error {
+	shared := make(chan *connectors.Record)
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		defer close(records)
+		for record := range shared {
+			if record.IsXattr && record.XattrName == os.Getenv("INTEROP_LOSES") {
+				record.Close()
+				continue
+			}
+			record.ExtendedAttributes = slices.Clone(record.ExtendedAttributes)
+			records <- record
+		}
+	}()
+	err := source.Importer.Import(ctx, shared, results)
+	<-passed
+	return err
 }
 
 func backup(ctx *kcontext.KContext, repo *repository.Repository, path string, last *snapshot.Snapshot) error {
