@@ -184,7 +184,7 @@ impl Bench {
         let store = self.scratch.join("store");
         let (repository, index) = opened(&store);
         let packfile = |resource: Resource, mac: &Mac| {
-            let place = index.places(resource, mac)[0];
+            let place = index.places(resource, mac).next().unwrap();
             (Item::Packfile(index.packfile(place.packfile)), place.offset as usize + 16)
         };
         // Of the newer snapshot alone, and its structure.

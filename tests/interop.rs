@@ -188,7 +188,7 @@ impl Bench {
                 let steps = Walk::new(blobs, &snapshot, start).unwrap().map(|step| step.unwrap().entry);
                 for entry in steps.filter(|entry| entry.info.mode.is_regular()) {
                     for chunk in blobs.object(&entry.object).unwrap().chunks {
-                        let places = opened.index.places(Resource::CHUNK, &chunk.mac).len();
+                        let places = opened.index.places(Resource::CHUNK, &chunk.mac).count();
                         chunks.insert(chunk.mac, places);
                     }
                 }

@@ -14,6 +14,11 @@ impl Writer {
         Writer::default()
     }
 
+    /// As [`Writer::new`], with room for `bytes` before anything is moved.
+    pub fn with_capacity(bytes: usize) -> Writer {
+        Writer(Vec::with_capacity(bytes))
+    }
+
     /// What was written.
     pub fn finish(self) -> Vec<u8> {
         self.0

@@ -39,6 +39,12 @@ pub fn tree_order(a: &[u8], b: &[u8]) -> Ordering {
     slashes(a).cmp(&slashes(b)).then_with(|| a.cmp(b))
 }
 
+/// Whether [`clean`] would leave the path as it is.
+pub fn is_clean(path: &[u8]) -> bool {
+    let Some(below) = path.strip_prefix(b"/") else { return false };
+    below.is_empty() || below.split(|&b| b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
 /// An absolute path with `.`, `..`, empty components and the trailing slash resolved by text.
 pub fn clean(path: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
@@ -54,4 +60,29 @@ pub fn clean(path: &[u8]) -> Vec<u8> {
     let mut cleaned = vec![b'/'];
     cleaned.extend(parts.join(&b'/'));
     cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clean, is_clean};
+
+    #[test]
+    fn a_path_is_clean_when_cleaning_changes_nothing() {
+        for (path, cleaned) in [
+            ("/", "/"),
+            ("/a", "/a"),
+            ("/a/.b/..c/...", "/a/.b/..c/..."),
+            ("", "/"),
+            ("a", "/a"),
+            ("//", "/"),
+            ("/a/", "/a"),
+            ("/a//b", "/a/b"),
+            ("/./a", "/a"),
+            ("/a/..", "/"),
+            ("/../a", "/a"),
+        ] {
+            assert_eq!(clean(path.as_bytes()), cleaned.as_bytes(), "{path}");
+            assert_eq!(is_clean(path.as_bytes()), path == cleaned, "{path}");
+        }
+    }
 }

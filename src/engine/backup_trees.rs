@@ -42,7 +42,7 @@ impl Run<'_> {
         let records = children.into_iter().map(|child| {
             gathered.push(&child.name, child.mac, child.facts.content_type());
             child.facts.add_to(&mut summary, &types);
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(child.entry.len() + entry::DIRPACK_FRAME_BYTES);
             entry::dirpack_append(&mut bytes, child.is_directory(), &child.entry, &child.mac);
             bytes
         });

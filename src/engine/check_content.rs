@@ -186,7 +186,7 @@ impl<'x, 'b, 'r> Content<'x, 'b, 'r> {
             wants.push(Want { resource, mac: *mac, tag: 0 });
             return;
         }
-        let stored = index.places(resource, mac).into_iter().any(|place| {
+        let stored = index.places(resource, mac).any(|place| {
             place.offset.saturating_add(u64::from(place.length)) <= self.packfile_bytes(place.packfile)
         });
         let lost = || format!("{resource} {}: its packfile is lost or cut short", mac.short());

@@ -19,14 +19,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Packfiles looked at side by side.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// Longest packfile that is held in memory: well above what any line of Plakar makes. An archive's
 /// is longer, and is read in pieces.
 const HELD_BYTES_MAX: u64 = 48 << 20;
 
-/// Bytes of packfiles held at once: four of ours, two of the largest that real Plakar makes.
-const HELD_BYTES: usize = 52 << 20;
+/// Bytes of packfiles held at once: three of ours, two of the largest that real Plakar makes.
+const HELD_BYTES: usize = 40 << 20;
 
 /// Bytes read at once of a longer one.
 const PIECE_BYTES: u64 = 8 << 20;

@@ -81,7 +81,7 @@ impl Ctimes {
 
     fn digest(&self, record: &Record) -> Option<u64> {
         let info = &record.info;
-        let mut told = Vec::with_capacity(record.path.len() + 5 * 8);
+        let mut told = self.keyed.start();
         for number in [
             info.dev,
             info.ino,
@@ -89,10 +89,10 @@ impl Ctimes {
             info.mod_time.to_nanos().cast_unsigned(),
             record.changed_ns?.cast_unsigned(),
         ] {
-            told.extend_from_slice(&number.to_le_bytes());
+            told.update(&number.to_le_bytes());
         }
-        told.extend_from_slice(&record.path);
-        self.keyed.mac(&told).0.first_chunk().map(|first| u64::from_le_bytes(*first))
+        told.update(&record.path);
+        told.finish().0.first_chunk().map(|first| u64::from_le_bytes(*first))
     }
 }
 

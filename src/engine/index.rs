@@ -249,10 +249,12 @@ impl Index {
     }
 
     /// Every place of a blob.
-    pub fn places(&self, resource: Resource, mac: &Mac) -> Vec<Place> {
-        let Some(key) = key(resource, mac) else { return Vec::new() };
-        let rest = self.records.get(self.lower_bound(&key)..).unwrap_or_default();
-        rest.iter().take_while(|record| record[..KEY] == key[..]).map(|record| parts(record).2).collect()
+    pub fn places(&self, resource: Resource, mac: &Mac) -> impl Iterator<Item = Place> {
+        key(resource, mac).into_iter().flat_map(|key| {
+            let rest = self.records.get(self.lower_bound(&key)..).unwrap_or_default();
+            let its = rest.iter().take_while(move |record| record[..KEY] == key[..]);
+            its.map(|record| parts(record).2)
+        })
     }
 
     /// The blob's [`Index::position`], if that place of it is known.
@@ -482,7 +484,7 @@ mod tests {
         ]);
         let place = index.locate(Resource::CHUNK, &mac(1)).unwrap();
         assert_eq!((index.packfile(place.packfile), place.offset, place.length), (mac(4), 100, 7));
-        assert_eq!(index.places(Resource::CHUNK, &mac(1)).len(), 2, "packfile 2 was never published");
+        assert_eq!(index.places(Resource::CHUNK, &mac(1)).count(), 2, "packfile 2 was never published");
         assert_eq!(index.packfile_end(place.packfile), 107);
         assert!(index.contains(Resource::OBJECT, &mac(1)) && !index.contains(Resource::OBJECT, &mac(2)));
         assert_eq!(index.len(), 3);

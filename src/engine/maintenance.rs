@@ -143,8 +143,8 @@ impl Run<'_> {
         });
         // One that is in no coloured packfile either is lost, which is for a check to tell.
         needed.to_rescue.retain(|(resource, mac)| {
-            let places = index.places(*resource, mac);
-            places.iter().any(|place| listed.contains_key(&index.packfile(place.packfile)))
+            let mut places = index.places(*resource, mac);
+            places.any(|place| listed.contains_key(&index.packfile(place.packfile)))
         });
         Ok(needed)
     }

@@ -47,6 +47,10 @@ pub enum Part {
     Structure,
 }
 
+/// Bytes that a packfile nearly always fits into, its last blob and its index included: one that grew
+/// would be copied, and be there twice meanwhile. What is not written to takes no memory.
+const USUAL_BYTES: usize = limits::PACKFILE_TARGET_BYTES as usize + (3 << 20);
+
 struct Open {
     /// Envelope head and blobs.
     file: Vec<u8>,
@@ -208,7 +212,7 @@ impl<'a> Packer<'a> {
     }
 
     fn start(&self) -> Open {
-        let mut file = locked(&self.spare).pop().unwrap_or_default();
+        let mut file = locked(&self.spare).pop().unwrap_or_else(|| Vec::with_capacity(USUAL_BYTES));
         file.clear();
         file.extend_from_slice(&envelope::head(Resource::PACKFILE, Version::V1_0_0));
         let mut open = Open { file, records: Vec::new() };

@@ -99,8 +99,8 @@ impl<'a> Writer<'a> {
 
     fn is_stored(&self, resource: Resource, mac: &Mac) -> bool {
         let Some(hidden) = self.hidden else { return self.index.contains(resource, mac) };
-        let places = self.index.places(resource, mac);
-        places.iter().any(|place| !hidden.contains(&self.index.packfile(place.packfile)))
+        let mut places = self.index.places(resource, mac);
+        places.any(|place| !hidden.contains(&self.index.packfile(place.packfile)))
     }
 
     fn shard(&self, mac: &Mac) -> &Mutex<HashSet<(u8, Mac)>> {

@@ -60,6 +60,9 @@ pub struct Classification {
 
 const WHAT: &str = "file entry";
 
+/// Bytes that nearly every entry fits into, so that writing it does not move it.
+const USUAL_BYTES: usize = 512;
+
 impl Entry {
     /// Absolute path.
     pub fn path(&self) -> Vec<u8> {
@@ -95,7 +98,7 @@ impl Entry {
             custom,
             tags,
         ] = optional;
-        let mut w = Writer::new();
+        let mut w = Writer::with_capacity(USUAL_BYTES);
         w.map(5 + optional.iter().filter(|present| **present).count());
         w.str("version");
         w.u32(Version::V1_0_0.0);
@@ -251,7 +254,7 @@ impl Entry {
         if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') || name.contains(&0) {
             return fault(format!("\"{}\" is no name of a file", shown(name)));
         }
-        if self.parent_path != directory || path::clean(&self.parent_path) != self.parent_path {
+        if self.parent_path != directory || !path::is_clean(&self.parent_path) {
             return fault(format!("\"{}\" says it lies in \"{}\"", shown(name), shown(&self.parent_path)));
         }
         Ok(())
@@ -440,6 +443,9 @@ pub struct DirpackRecord<'a> {
     /// The VFS_ENTRY blob's name.
     pub mac: Mac,
 }
+
+/// Bytes that a child takes in a dirpack besides its entry: type, length, name.
+pub const DIRPACK_FRAME_BYTES: usize = 1 + 4 + 32;
 
 /// Appends a child to a dirpack.
 pub fn dirpack_append(out: &mut Vec<u8>, directory: bool, entry: &[u8], mac: &Mac) {

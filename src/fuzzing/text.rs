@@ -162,6 +162,7 @@ pub fn ignore(data: &[u8]) {
 pub fn location(data: &[u8]) {
     let mut rest = data;
     let word = line(&mut rest);
+    assert_eq!(path::is_clean(word), path::clean(word) == word);
     for found in [Location::parse(word, b"/dir"), Location::of_store(word, b"/dir")] {
         if matches!(found.protocol.as_str(), "fs" | "ptar") {
             assert_eq!(path::clean(&found.rest), found.rest);
