@@ -5,9 +5,10 @@
 //! most of them far apart in memory.
 
 use crate::base::mac::Mac;
+use crate::engine::error::Error;
 use crate::engine::states::State;
 use crate::format::kind::{Generation, Resource, Version};
-use crate::format::state::{Entry, Location, Meta};
+use crate::format::state::{self, Entry, Location, Meta};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -127,6 +128,18 @@ impl Builder {
         state.entries.into_iter().for_each(|entry| self.add(entry));
         self.end_state(id, &state.meta);
         self.states.insert(*id);
+    }
+
+    /// Takes in the whole state of that name from the body of its file, entry by entry: a list of them would
+    /// take more than twice as much as what is kept. After an error the builder holds a part of it.
+    ///
+    /// # Errors
+    /// `Damaged`; `Unsupported` for one newer than this program.
+    pub(crate) fn read(&mut self, id: &Mac, body: &[u8], version: Version) -> Result<(), Error> {
+        let meta = state::decode(body, version, &mut |entry| self.add(entry))?;
+        self.end_state(id, &meta);
+        self.states.insert(*id);
+        Ok(())
     }
 
     /// Takes in the end of the state of that name.

@@ -59,7 +59,7 @@ impl Width {
     /// cost is the round trip, by the threads.
     pub fn for_cores(cores: usize) -> Width {
         let workers = cores.max(1);
-        Width { downloaders: (2 * workers).max(8), workers, bytes: (workers << 23).max(32 << 20) }
+        Width { downloaders: (2 * workers).max(8), workers, bytes: (workers << 23).max(24 << 20) }
     }
 }
 

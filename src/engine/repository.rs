@@ -288,9 +288,8 @@ impl Repository {
                 opened
             }
         };
-        let state = State::decode(&body, version).map_err(named)?;
-        lock(builder).take(id, state);
-        Ok(())
+        // What a damaged one left there is never seen: the whole fails.
+        lock(builder).read(id, &body, version).map_err(named)
     }
 
     /// Names of all states.
