@@ -39,14 +39,15 @@ impl Run<'_> {
         let (mut summary, children) = (Summary::default(), frame.take_children());
         let mut gathered = Directory::new(&record.path, children.len());
         let types = self.content_types.names();
-        let records = children.into_iter().map(|child| {
+        let mut children = children.into_iter();
+        let append = |list: &mut Vec<u8>| {
+            let Some(child) = children.next() else { return false };
             gathered.push(&child.name, child.mac, child.facts.content_type());
             child.facts.add_to(&mut summary, &types);
-            let mut bytes = Vec::with_capacity(child.entry.len() + entry::DIRPACK_FRAME_BYTES);
-            entry::dirpack_append(&mut bytes, child.is_directory(), &child.entry, &child.mac);
-            bytes
-        });
-        let listing = content::store_listing(records, &self.chunker, self.writer, scratch)?;
+            entry::dirpack_append(list, child.is_directory(), &child.entry, &child.mac);
+            true
+        };
+        let listing = content::store_listing(append, &self.chunker, self.writer, scratch)?;
         summary.finish(self.errors_right_in(&record.path));
         let xattrs = self.store_xattrs(record, scratch)?;
         let generation = self.writer.generation();

@@ -138,27 +138,24 @@ pub fn store_value(
 }
 
 /// Stores a directory's list, whose chunks are structure and of which nothing is said; gives the
-/// name of its OBJECT. Of the records, which come one by one, a chunk is held at a time.
+/// name of its OBJECT. `append` adds the next record, and says whether there was one; a chunk of them is
+/// held at a time.
 ///
 /// # Errors
 /// The failure that ends the run.
 pub fn store_listing(
-    records: impl IntoIterator<Item = Vec<u8>>,
+    mut append: impl FnMut(&mut Vec<u8>) -> bool,
     chunker: &Chunker,
     writer: &Writer<'_>,
     scratch: &mut Scratch,
 ) -> Result<Mac, Error> {
     let max = chunker.max();
-    let mut records = records.into_iter();
     let (mut buffer, mut at, mut ended) = (Vec::new(), 0, false);
     let mut whole = None;
     let mut chunks = Vec::new();
     let content = loop {
         while !ended && buffer.len() - at < max {
-            match records.next() {
-                Some(record) => buffer.extend_from_slice(&record),
-                None => ended = true,
-            }
+            ended = !append(&mut buffer);
         }
         let rest = buffer.get(at..).unwrap_or_default();
         let cut = chunker.cut(rest.get(..max).unwrap_or(rest));

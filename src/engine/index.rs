@@ -127,7 +127,6 @@ impl Builder {
     pub(crate) fn take(&mut self, id: &Mac, state: State) {
         state.entries.into_iter().for_each(|entry| self.add(entry));
         self.end_state(id, &state.meta);
-        self.states.insert(*id);
     }
 
     /// Takes in the whole state of that name from the body of its file, entry by entry: a list of them would
@@ -138,12 +137,12 @@ impl Builder {
     pub(crate) fn read(&mut self, id: &Mac, body: &[u8], version: Version) -> Result<(), Error> {
         let meta = state::decode(body, version, &mut |entry| self.add(entry))?;
         self.end_state(id, &meta);
-        self.states.insert(*id);
         Ok(())
     }
 
     /// Takes in the end of the state of that name.
-    pub fn end_state(&mut self, id: &Mac, meta: &Meta) {
+    fn end_state(&mut self, id: &Mac, meta: &Meta) {
+        self.states.insert(*id);
         self.has_v1_1 |= meta.version >= Version::V1_1_0 || meta.parent.is_some();
         for mac in self.pending_uncolour.drain(..) {
             let when = self.uncoloured.entry(mac).or_insert(meta.timestamp_ns);

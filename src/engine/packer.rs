@@ -38,6 +38,10 @@ const CHECKPOINT_TIME: Duration = Duration::from_secs(600);
 /// take some 40 MB together, however many files there are.
 const CHECKPOINT_BLOBS: usize = 1 << 17;
 
+/// Bytes that a packfile nearly always fits into, its last blob and its index included: one that grew
+/// would be copied, and be there twice meanwhile. What is not written to takes no memory.
+const USUAL_BYTES: usize = limits::PACKFILE_TARGET_BYTES as usize + (3 << 20);
+
 /// What a blob is read for, and so which packfile it goes into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -46,10 +50,6 @@ pub enum Part {
     /// Everything that a walk reads.
     Structure,
 }
-
-/// Bytes that a packfile nearly always fits into, its last blob and its index included: one that grew
-/// would be copied, and be there twice meanwhile. What is not written to takes no memory.
-const USUAL_BYTES: usize = limits::PACKFILE_TARGET_BYTES as usize + (3 << 20);
 
 struct Open {
     /// Envelope head and blobs.

@@ -444,9 +444,6 @@ pub struct DirpackRecord<'a> {
     pub mac: Mac,
 }
 
-/// Bytes that a child takes in a dirpack besides its entry: type, length, name.
-pub const DIRPACK_FRAME_BYTES: usize = 1 + 4 + 32;
-
 /// Appends a child to a dirpack.
 pub fn dirpack_append(out: &mut Vec<u8>, directory: bool, entry: &[u8], mac: &Mac) {
     out.push(if directory { 1 } else { 2 });
