@@ -1,5 +1,6 @@
 //! Values that every floor shares. No algorithm, no policy, no world.
 
+pub mod buffer;
 pub mod bytes;
 pub mod file;
 pub mod glob;

@@ -1,6 +1,6 @@
 //! A Kloset in a directory.
 
-use crate::base::bytes;
+use crate::base::buffer;
 use crate::base::mac::Mac;
 use crate::connectors::context::Context;
 use crate::ports::fault::{Fault, FaultKind};
@@ -150,7 +150,7 @@ impl Store for FsStore {
             let what = format_args!("{size} bytes long, wanted {length} from {offset}");
             return Err(damaged(&self.path(item), what));
         }
-        bytes::empty_for(buffer, length);
+        buffer::empty_for(buffer, length);
         buffer.resize(length, 0);
         file.read_exact_at(buffer, offset)
             .map_err(|error| Fault::from_io(format_args!("read {}", self.path(item).display()), &error))

@@ -1,6 +1,6 @@
 //! The operations on one bucket.
 
-use crate::base::bytes;
+use crate::base::buffer;
 use crate::base::limits::{S3_PUT_BYTES_MAX, S3_XML_BYTES_MAX};
 use crate::ports::fault::{Fault, FaultKind};
 use crate::s3::ahead::Lanes;
@@ -172,7 +172,7 @@ impl Bucket {
         if_match: Option<&str>,
         bytes: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        bytes::empty_for(bytes, length);
+        buffer::empty_for(bytes, length);
         self.fetch(&self.key(key)?, offset, length as u64, if_match, bytes)
     }
 
